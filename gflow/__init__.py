@@ -1,0 +1,77 @@
+"""gflow runs a software team's development workflows: checked before they run, resumable, undoable.
+
+A workflow is a Python module of decorated functions; their signatures are the graph::
+
+    @task
+    def build(out: Input[Path] = Path("dist")) -> Path: ...     # an input: --out
+
+    @task(attempts=3)
+    def upload(build: Path) -> None: ...                        # `build` is a step: an edge, type-checked
+
+    @stage
+    def ship(build: Path, upload: None) -> None: ...            # one after another
+
+`python -m gflow ship.py` runs it, `gflow.run("ship.py")` does so from Python. Importing gflow loads
+nothing but the standard library; what runs a workflow is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from gflow.context import Context
+from gflow.decorators import From, Input, Step, Workflow, agent, parallel, stage, task
+from gflow.errors import GflowError, Refused, WorkflowError
+from gflow.model import Graph, Policy, Progress, Retry, Run, StepError, StepState
+
+if TYPE_CHECKING:
+    from gflow.runner import arun, compile, resume, run  # noqa: A004  # gflow.compile is the word for it
+    from gflow.shell import CommandFailed, CommandTimeout, Output, ash, sh
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CommandFailed",
+    "CommandTimeout",
+    "Context",
+    "From",
+    "GflowError",
+    "Graph",
+    "Input",
+    "Output",
+    "Policy",
+    "Progress",
+    "Refused",
+    "Retry",
+    "Run",
+    "Step",
+    "StepError",
+    "StepState",
+    "Workflow",
+    "WorkflowError",
+    "agent",
+    "arun",
+    "ash",
+    "compile",
+    "parallel",
+    "resume",
+    "run",
+    "sh",
+    "stage",
+    "task",
+]
+
+_RUNNER = ("arun", "compile", "resume", "run")
+_SHELL = ("CommandFailed", "CommandTimeout", "Output", "ash", "sh")
+_LATER = dict.fromkeys(_RUNNER, "gflow.runner") | dict.fromkeys(_SHELL, "gflow.shell")
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'gflow' has no attribute {name!r}")
+    return getattr(import_module(_LATER[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,103 @@
+"""Whether a class has the members that a protocol asks for.
+
+The rules are those of https://typing.python.org/en/latest/spec/protocol.html
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Iterable
+from inspect import Signature
+from typing import Any, Final
+
+from gflow.annotations.callables import with_names_of
+from gflow.annotations.declarations import own_annotations
+from gflow.annotations.forms import CALLABLE, arguments_of, class_of, is_protocol
+from gflow.annotations.members import Member, find
+from gflow.annotations.signatures import UNSEEN, callable_signature
+from gflow.annotations.stdlib import PROTOCOLS, T_co
+from gflow.annotations.verdict import Flows, Verdict, all_of
+
+
+@typing.runtime_checkable
+class _Bare(typing.Protocol[T_co]):
+    """A protocol that asks for nothing: whatever its class has, Python adds to every one."""
+
+    _: None
+
+
+_NOT_MEMBERS: Final = frozenset(
+    {
+        *vars(_Bare),
+        *("__annotations_cache__", "__class_getitem__", "__init__", "__init_subclass__", "__match_args__"),
+        *("__new__", "__slots__", "__type_params__"),
+    }
+)
+
+
+def as_protocol(annotation: object) -> object | None:
+    """Return a type as the protocol by which it is compared; None if it is compared by name."""
+    cls = class_of(annotation)
+    if cls in PROTOCOLS:
+        return types.GenericAlias(PROTOCOLS[cls], arguments_of(annotation) or (Any,))
+    return annotation if is_protocol(cls) else None
+
+
+def protocol_flows(source: object, protocol: object, flows: Flows) -> Verdict:
+    """Return whether a class has every member of a protocol, with a type that fits."""
+    cls = class_of(protocol)
+    return None if cls is None else members_flow(source, protocol, names_of(cls), flows)
+
+
+def members_flow(source: object, target: object, names: Iterable[str], flows: Flows) -> Verdict:
+    """Return whether these members of `source` fit those of `target`."""
+    return all_of(_member_flows(source, target, name, flows) for name in names)
+
+
+def names_of(cls: type[Any]) -> list[str]:
+    """Return the names of the members that a protocol asks for."""
+    owners = [
+        owner for owner in cls.__mro__ if vars(owner).get("_is_protocol") and owner is not typing.Protocol
+    ]
+    names = {name: owner for owner in owners for name in (*own_annotations(owner), *vars(owner))}
+    return [
+        name
+        for name, owner in names.items()
+        if name not in _NOT_MEMBERS and not (name == "__hash__" and vars(owner)[name] is None)
+    ]
+
+
+def _member_flows(source: object, target: object, name: str, flows: Flows) -> Verdict:
+    wanted = find(target, name, itself=source)
+    given = _given(source, name)
+    if wanted is None or given is None:
+        return False if given is None else None
+    if isinstance(wanted.type, Signature):
+        return _method_flows(given.type, wanted.type, name, flows)
+    forward = flows(given.type, wanted.type)
+    if not wanted.writable:
+        return forward
+    return all_of([given.writable, forward, flows(wanted.type, given.type)])
+
+
+def _given(source: object, name: str) -> Member | None:
+    if class_of(source) is not CALLABLE:
+        return find(source, name, itself=source)
+    if name == "__call__":
+        return Member(callable_signature(source))
+    hidden = Member(UNSEEN, None) if hasattr(types.FunctionType, name) else None
+    return find(source, name) or hidden  # a function has more than Callable shows
+
+
+def _method_flows(given: object, wanted: Signature, name: str, flows: Flows) -> Verdict:
+    """Compare two methods; where only the names of parameters differ, checkers disagree.
+
+    Python calls its special methods by position, so their names do not count.
+    """
+    verdict = flows(given, wanted)
+    if verdict is not False or name == "__call__" or not isinstance(given, Signature):
+        return verdict
+    if flows(with_names_of(given, wanted), wanted) is False:
+        return False
+    return True if name.startswith("__") else None

@@ -1,0 +1,118 @@
+"""The elements of a tuple type: a fixed beginning, perhaps a part of any length, a fixed end.
+
+See https://typing.python.org/en/latest/spec/tuples.html
+"""
+
+from __future__ import annotations
+
+import types
+from dataclasses import dataclass
+from typing import Any, Never, get_origin
+
+from gflow.annotations.forms import arguments_of, is_form, union_of
+from gflow.annotations.verdict import Flows, Verdict, all_of
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """`tuple[int, *tuple[str, ...], bool]`: the part of any length is None where there is none."""
+
+    start: tuple[object, ...] = ()
+    middle: object | None = None
+    end: tuple[object, ...] = ()
+
+    @property
+    def elements(self) -> tuple[object, ...]:
+        """Return the type of every element."""
+        return (*self.start, *([] if self.middle is None else [self.middle]), *self.end)
+
+
+def shape_of(annotation: object) -> Shape | None:
+    """Return the shape of `tuple[...]`; None if a TypeVarTuple stands in it."""
+    if not hasattr(annotation, "__args__"):
+        return Shape(middle=Any)
+    arguments = arguments_of(annotation)
+    if len(arguments) == 2 and arguments[1] is Ellipsis:
+        return Shape(middle=arguments[0])
+    shape = Shape()
+    for argument in arguments:
+        shape_or_none = _extended(shape, argument)
+        if shape_or_none is None:
+            return None
+        shape = shape_or_none
+    return shape
+
+
+def _extended(shape: Shape, argument: object) -> Shape | None:
+    inner = _unpacked(argument)
+    if inner is None:
+        if shape.middle is None:
+            return Shape((*shape.start, argument))
+        return Shape(shape.start, shape.middle, (*shape.end, argument))
+    more = shape_of(inner) if get_origin(inner) is tuple else None
+    if more is None or (shape.middle is not None and more.middle is not None):
+        return None
+    if shape.middle is None:
+        return Shape((*shape.start, *more.start), more.middle, more.end)
+    return Shape(shape.start, shape.middle, (*shape.end, *more.start))
+
+
+def _unpacked(argument: object) -> object | None:
+    """Return what is unpacked: `tuple[int, ...]` for `*tuple[int, ...]`; None if nothing is."""
+    if is_form(get_origin(argument), "Unpack"):
+        return arguments_of(argument)[0]
+    if getattr(argument, "__unpacked__", False) is True:
+        return types.GenericAlias(tuple, arguments_of(argument))
+    return None
+
+
+def element_of(annotation: object) -> object:
+    """Return the type that covers every element of `tuple[...]`."""
+    shape = shape_of(annotation)
+    if shape is None:
+        return Any
+    return union_of(shape.elements) if shape.elements else Never
+
+
+def tuple_flows(source: object, target: object, flows: Flows) -> Verdict:
+    """Return whether `tuple[...]` has the length and the elements that another one promises."""
+    given, wanted = shape_of(source), shape_of(target)
+    if given is None or wanted is None:
+        return True if source == target else None
+    if given.middle is None:
+        return _fixed_flows(given.start, wanted, flows)
+    if wanted.middle is None:
+        return _open_into_fixed(given, wanted, flows)
+    return _open_flows(given, wanted, flows)
+
+
+def _fixed_flows(elements: tuple[object, ...], wanted: Shape, flows: Flows) -> Verdict:
+    spare = len(elements) - len(wanted.start) - len(wanted.end)
+    if spare < 0 or (spare and wanted.middle is None):
+        return False
+    expected = (*wanted.start, *[wanted.middle] * spare, *wanted.end)
+    return all_of(map(flows, elements, expected))
+
+
+def _open_into_fixed(given: Shape, wanted: Shape, flows: Flows) -> Verdict:
+    """`tuple[int, ...]` may be too long or too short; `tuple[Any, ...]` may be of any length (gradual)."""
+    spare = len(wanted.start) - len(given.start) - len(given.end)
+    if given.middle is not Any or spare < 0:
+        return False
+    return all_of(map(flows, (*given.start, *[Any] * spare, *given.end), wanted.start))
+
+
+def _open_flows(given: Shape, wanted: Shape, flows: Flows) -> Verdict:
+    start, end = len(wanted.start), len(wanted.end)
+    if (len(given.start) < start or len(given.end) < end) and given.middle is not Any:
+        return False
+    first = (*given.start, *[given.middle] * max(0, start - len(given.start)))
+    last = (*[given.middle] * max(0, end - len(given.end)), *given.end)
+    inner = (*first[start:], given.middle, *last[: len(last) - end])
+    return all_of(
+        [
+            *map(flows, first[:start], wanted.start),
+            *(flows(element, wanted.middle) for element in inner),
+            *map(flows, last[len(last) - end :], wanted.end),
+        ]
+    )

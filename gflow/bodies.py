@@ -1,0 +1,238 @@
+"""Calling a step's body: arguments in, a sealed outcome out. This runs in workers, never in the loop."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from gflow import attempt, failure
+from gflow.agenda import Ended, Raised
+from gflow.checkpoint import Place, dumps, preview, unpickle
+from gflow.context import Context, StepCancelled
+from gflow.events import Ref
+from gflow.model import MISSING, ConstantSource, ContextSource, InputSource, Node, StepSource
+from gflow.shell import CommandKilled, watcher
+
+if TYPE_CHECKING:
+    from gflow.journal import Journal, Sealed
+    from gflow.logs import RunLog
+    from gflow.shell import Process
+
+SMALL: Final = 4096
+"""Pickles up to this size (bytes) are kept in memory; larger ones are read again when needed."""
+
+
+class Job:
+    """One attempt of one step on its way: it is a step's `Attempt` and watches its commands.
+
+    An async body passes through a worker twice: to load its arguments, and to seal its value.
+    """
+
+    __slots__ = (
+        "arguments", "attempt", "called", "cancel_scope", "cancelled", "degraded", "error", "generation", "log_to",
+        "node", "processes", "rung", "seconds", "value",
+    )  # fmt: skip
+
+    def __init__(self, node: Node, number: int, generation: int, rung: int, log_to: RunLog | None) -> None:
+        self.node = node
+        self.attempt = number
+        self.generation = generation
+        self.rung = rung
+        self.log_to = log_to
+        self.called = False
+        self.cancelled = False
+        self.degraded: str | None = None
+        self.processes: list[Process] | None = None
+        self.cancel_scope: Any = None
+        self.arguments: dict[str, Any] | None = None
+        self.value: object = MISSING
+        self.error: BaseException | None = None
+        self.seconds = 0.0
+
+    def cancel(self) -> None:
+        """Ask the body to end: its commands are killed, `ctx.check_cancelled()` raises from now on."""
+        self.cancelled = True
+        for process in self.processes or ():
+            threading.Thread(target=process.kill, daemon=True).start()
+
+    def log(self, level: str, message: str) -> None:
+        if self.log_to is not None:
+            self.log_to.write(self.node.name, self.attempt, level, message)
+
+    def line(self, stream: Any, text: str) -> None:
+        if self.log_to is not None:
+            self.log_to.line(self.node.name, self.attempt, stream, text)
+
+    def started(self, process: Process) -> None:
+        self.processes = [*(self.processes or ()), process]
+        if self.cancelled:
+            process.kill()
+
+    def ended(self, process: Process) -> None:
+        self.processes = [other for other in self.processes or () if other is not process]
+
+
+class Returned(NamedTuple):
+    """An attempt returned: its value is sealed, and waits for its place in a round."""
+
+    path: str
+    value: Sealed
+    preview: str
+    seconds: float
+    degraded: str | None
+
+
+class Bodies:
+    """Calls bodies for one run. It reads checkpoints of earlier steps, and knows nothing of what is next.
+
+    `refs` finds a step's checkpoint; `inputs` are the run's; `folder` is what `ctx.workspace` names.
+    """
+
+    def __init__(
+        self,
+        run: str,
+        journal: Journal,
+        inputs: Mapping[str, object],
+        refs: Callable[[str], tuple[Ref | None, Place]],
+        folder: Path,
+        log: RunLog | None = None,
+    ) -> None:
+        self.run = run
+        self.journal = journal
+        self.inputs = inputs
+        self.refs = refs
+        self.folder = folder
+        self.log = log
+        self.small: dict[str, bytes] = {}
+        self.exceptions: dict[str, BaseException] = {}
+
+    # ------------------------------------------------------------ the three parts of an attempt
+
+    def prepare(self, job: Job) -> bool:
+        """Load the arguments into the job; False if that failed, which is then the job's error."""
+        try:
+            job.arguments = self._arguments(job)
+        except BaseException as error:  # noqa: BLE001  # whatever it is, it is this step's failure
+            job.error = error
+            return False
+        return True
+
+    def call(self, job: Job) -> None:
+        """Call a sync body in this thread; the job then holds its value or its error."""
+        token = watcher.set(job)
+        job.called = True
+        began = perf_counter()
+        try:
+            if job.log_to is not None:
+                with job.log_to.bound(job.node.name, job.attempt):
+                    job.value = job.node.fn(**job.arguments or {})
+            else:
+                job.value = job.node.fn(**job.arguments or {})
+        except BaseException as error:  # noqa: BLE001  # SystemExit in a body is a failure too
+            job.error = error
+        finally:
+            job.seconds = perf_counter() - began
+            watcher.reset(token)
+
+    async def acall(self, job: Job) -> None:
+        """Call an async body in this task. The cancellation of the whole loop passes through."""
+        token = watcher.set(job)
+        job.called = True
+        began = perf_counter()
+        try:
+            if job.log_to is not None:
+                with job.log_to.bound(job.node.name, job.attempt):
+                    job.value = await job.node.fn(**job.arguments or {})
+            else:
+                job.value = await job.node.fn(**job.arguments or {})
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # cancellation passes
+            job.error = failure.unwrapped(error)
+        finally:
+            job.seconds = perf_counter() - began
+            watcher.reset(token)
+
+    def seal(self, job: Job) -> Returned | Raised | Ended:
+        """Make the outcome of a job: its value as a signed pickle, or its failure as data."""
+        if job.error is None and job.value is MISSING:
+            return Ended(job.node.name)  # its scope was cancelled
+        if job.error is None:
+            try:
+                return self._returned(job)
+            except Exception as error:  # noqa: BLE001  # a value that cannot be stored fails its step
+                job.error = error
+        if job.cancelled and isinstance(job.error, StepCancelled | CommandKilled):
+            return Ended(job.node.name)
+        return self._raised(job, job.error)
+
+    # ------------------------------------------------------------ values
+
+    def value(self, path: str, journal: Journal | None = None) -> Any:
+        """Return a copy of its own of a completed step's result; `journal` stands in for a closed one."""
+        payload = self.small.get(path)
+        if payload is not None:
+            return pickle.loads(payload)  # noqa: S301  # made by this process, or verified below
+        ref, place = self.refs(path)
+        if ref is None:
+            return None
+        payload = (journal or self.journal).read(ref, place)
+        if ref.length <= SMALL:
+            self.small[path] = payload
+        return unpickle(place, payload)
+
+    def _arguments(self, job: Job) -> dict[str, Any]:
+        arguments: dict[str, Any] = {}
+        for param in job.node.params:
+            source = param.source
+            match source:
+                case StepSource(step, None):
+                    arguments[param.name] = self.value(step)
+                case StepSource(step, field):
+                    arguments[param.name] = field_of(self.value(step), field)
+                case InputSource(name):
+                    arguments[param.name] = self.inputs[name]
+                case ConstantSource(value):
+                    arguments[param.name] = value
+                case ContextSource():
+                    arguments[param.name] = self._context(job)
+                case _:
+                    raise AssertionError(f"{job.node.name}: {param.name} has no source")
+        return arguments
+
+    def _context(self, job: Job) -> Context:
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = job.node.name
+        key = f"{self.run}:{path}:g{job.generation}"
+        return Context(self.run, path, job.attempt, job.generation, job.rung, key, self.folder, job)
+
+    def _returned(self, job: Job) -> Returned:
+        path = job.node.name
+        payload = dumps(job.value, path)
+        sealed = self.journal.seal(Place(self.run, path, job.generation, job.attempt), payload)
+        if sealed.length <= SMALL:
+            self.small[path] = payload
+        return Returned(path, sealed, preview(job.value), job.seconds, job.degraded)
+
+    def _raised(self, job: Job, error: BaseException | None) -> Raised:
+        assert error is not None
+        path = job.node.name
+        self.exceptions[path] = error
+        return Raised(
+            path,
+            failure.type_name(error),
+            failure.message(error),
+            failure.frames(error),
+            attempt.severity_of(error, job.node),
+            job.seconds,
+            attempt.jitter(),
+            attempt.retry_after(error),
+        )
+
+
+def field_of(value: Any, field: str | None) -> Any:
+    """Return one field of a result: a key of a mapping (TypedDict), an attribute of anything else."""
+    assert field is not None
+    return value[field] if isinstance(value, Mapping) else getattr(value, field)

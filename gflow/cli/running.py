@@ -1,0 +1,136 @@
+"""`gflow run` and `gflow resume`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import redirect_stdout
+from typing import Final
+
+from gflow import documents, drawing, inputs, logs, project, runner
+from gflow.cli.words import Command, Parser, as_called, folder, parse, prefix, print_json
+from gflow.errors import UsageError
+from gflow.model import Graph, Run, Status
+from gflow.terminal import Terminal
+
+EXIT: Final[dict[Status, int]] = {
+    "completed": 0, "failed": 1, "waiting": 3, "rolled_back": 4, "rollback_incomplete": 5, "rejected": 6,
+    "cancelled": 7,
+}  # fmt: skip
+SIGNAL_EXIT: Final = {"SIGINT": 130, "SIGTERM": 143}
+
+
+def looks_like_a_module(word: str) -> bool:
+    """Tell whether a word that is no command can be a workflow: it has a dot or a slash, or is there."""
+    root = project.root()
+    return "." in word or "/" in word or (root / f"{word}.py").exists() or (root / word).is_dir()
+
+
+# ---------------------------------------------------------------- run
+
+
+def run(arguments: list[str]) -> int:
+    """Compile, bind the inputs, run; or show the plan."""
+    first = Parser("run", "", add_help=False)
+    first.add_argument("module", nargs="?")
+    module = first.parse_known_args(arguments)[0].module
+    if module is None or module.startswith("-"):
+        return _run_help(arguments)
+    graph = runner.compile(module)
+    options = parse(_run_parser(module, graph), arguments)
+    given = inputs.from_file(options.inputs, sys.stdin) if options.inputs else {}
+    given |= inputs.options_of(options, graph)
+    if options.plan:
+        values = inputs.bind(graph, given)
+        print(
+            as_called(drawing.plan(graph, {name: inputs.describe(value) for name, value in values.items()}))
+        )
+        return 0
+    return _drive(options, lambda settings: runner.start(graph, given, settings))
+
+
+def _run_help(arguments: list[str]) -> int:
+    parser = Parser("run", "Run a workflow. Its inputs are options too: MODULE --help shows them.")
+    _add_run_options(parser)
+    parse(parser, arguments)  # --help ends here; anything else lacks the module
+    raise UsageError("no MODULE was given", f"{prefix()} run MODULE, a dotted name or the path of a .py file")
+
+
+def _run_parser(module: str, graph: Graph) -> Parser:
+    title = f"{graph.name} {graph.version}".rstrip()
+    parser = Parser("run", f"{title}\n\n{graph.doc}".rstrip())
+    parser.set_defaults(module=module)
+    _add_run_options(parser)
+    inputs.add_options(parser, graph)
+    return parser
+
+
+def _add_run_options(parser: Parser) -> None:
+    parser.add_argument("module", metavar="MODULE", help="a dotted name or the path of a .py file")
+    parser.add_argument("--inputs", metavar="FILE", help="read inputs from a JSON file, - for stdin")
+    parser.add_argument("--plan", action="store_true", help="show what would run; nothing is touched")
+    parser.add_argument("--strict", action="store_true", help="exit 1 if a step's result is degraded")
+    parser.add_json()
+    parser.add_store()
+
+
+# ---------------------------------------------------------------- resume
+
+
+def resume(arguments: list[str]) -> int:
+    """Go on with a run."""
+    parser = Parser("resume", "Go on with a run: what is complete is kept, the rest is done.")
+    parser.add_argument("run", metavar="RUN", help="an id, a unique prefix of one, or `last`")
+    parser.add_argument(
+        "--set", metavar="NAME=VALUE", action="append", default=[],
+        help="change an input that no completed step has taken (repeatable)",
+    )  # fmt: skip
+    parser.add_argument("--strict", action="store_true", help="exit 1 if a step's result is degraded")
+    parser.add_json()
+    parser.add_store()
+    options = parse(parser, arguments)
+    changed = dict(_assignment(text) for text in options.set)
+    return _drive(options, lambda settings: runner.go_on(options.run, changed, settings))
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise UsageError(f"`--set {text}` has no value", "write --set NAME=VALUE")
+    return name.replace("-", "_"), value
+
+
+# ---------------------------------------------------------------- what both do
+
+
+def _drive(options: argparse.Namespace, main: Callable[[runner.Settings], Awaitable[Run]]) -> int:
+    """Run with the terminal listening, tell the end, and return the exit code."""
+    terminal = Terminal(sys.stderr, os.environ, command=prefix())
+    settings = runner.Settings(folder=folder(options), listeners=[terminal.listener], signals=True)
+    logs.enable()
+    logs.install_interceptor()
+    try:
+        with redirect_stdout(sys.stderr) if options.json else redirect_stdout(sys.stdout):
+            ended = runner.in_own_loop(lambda: main(settings))
+    finally:
+        terminal.close()
+        logs.remove_interceptor()
+    terminal.conclude(ended)
+    if options.json:
+        print_json(documents.run_document(ended))
+    return exit_code(ended, strict=options.strict)
+
+
+def exit_code(run: Run, *, strict: bool = False) -> int:
+    """Return the exit code that tells how a run ended."""
+    if run.status == "interrupted":
+        return SIGNAL_EXIT.get(run.reason, 130)
+    if strict and run.status == "completed" and run.degraded:
+        return 1
+    return EXIT.get(run.status, 1)
+
+
+RUN = Command("run", "MODULE", "run a workflow", run)
+RESUME = Command("resume", "RUN", "go on with a run that failed or was interrupted", resume)

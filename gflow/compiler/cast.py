@@ -1,0 +1,162 @@
+"""Everyone who takes part in a workflow, and how the names in signatures find them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from inspect import unwrap
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from gflow.compiler.reading import Parameter, Reader, Signature
+from gflow.decorators import REGISTRY, AnyStep, Copy, Member, Step, Workflow
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where a workflow is written: a module, or a function that defines its steps.
+
+    `registered` are the steps that were decorated there, in order, `bound` the name of each step by its id.
+    """
+
+    module: str
+    file: str
+    names: Mapping[str, Any]
+    registered: tuple[AnyStep, ...]
+    bound: Mapping[int, str]
+
+    @classmethod
+    def of(cls, target: ModuleType | AnyStep, reader: Reader) -> Home:
+        """Return the home of a module, or of a step."""
+        names: Mapping[str, Any] = vars(target) if isinstance(target, ModuleType) else reader.names(target)
+        code = None if isinstance(target, ModuleType) else getattr(unwrap(target.fn), "__code__", None)
+        file = code.co_filename if code else names.get("__file__") or ""
+        return cls(names.get("__name__", ""), file, names, tuple(names.get(REGISTRY, ())), _bound(names))
+
+    def name(self, step: AnyStep) -> str:
+        """Return the name that a step is bound to here, else that of its function."""
+        return self.bound.get(id(step)) or str(getattr(step.fn, "__name__", "step"))
+
+    def workflows(self) -> dict[str, Workflow]:
+        """Return the Workflow objects by name; one that has two names counts once."""
+        found = {id(value): name for name, value in self.names.items() if isinstance(value, Workflow)}
+        return {name: self.names[name] for name in found.values()}
+
+
+def _bound(names: Mapping[str, object]) -> dict[int, str]:
+    """Prefer the function's own name where a step is bound to several; a copy takes the first."""
+    bound: dict[int, str] = {}
+    for name, value in names.items():
+        if isinstance(value, Step) and (id(value) not in bound or name == getattr(value, "__name__", None)):
+            bound[id(value)] = name
+    return bound
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Instance:
+    """A step as it takes part: itself, or once more as a member of the copied group `scope`."""
+
+    step: AnyStep
+    signature: Signature
+    scope: Instance | None
+    is_group: bool
+
+    @property
+    def is_copied_group(self) -> bool:
+        return self.is_group and isinstance(self.step, Copy)
+
+    @property
+    def inside(self) -> Instance | None:
+        """The copied group in which the names of this step's signature are looked up first."""
+        return self if self.is_copied_group else self.scope
+
+
+class Link(NamedTuple):
+    """Where the value of a parameter comes from, once `using()` has had its say.
+
+    `source` is a Step, Member, From or ConstantSource, or whatever else the parameter says. `step` is the
+    step that it names, if any, which is looked up in `scope`.
+    """
+
+    parameter: Parameter
+    source: object
+    step: AnyStep | Member | None
+    scope: Instance | None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the parameter takes a step by its plain name; in a group, a member."""
+        return self.source is self.step and isinstance(self.step, Step)
+
+
+Edge = tuple[Link, Instance | None]
+"""A parameter, and the step that it takes its value from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Everyone who takes part, in the order of their definition, with the links of their parameters.
+
+    `targets` are who the links lead to, in the same order; they are known once it is known who owns whom.
+    """
+
+    home: Home
+    reader: Reader
+    links: dict[Instance, tuple[Link, ...]] = field(default_factory=dict)
+    undos: dict[Instance, tuple[Link, ...]] = field(default_factory=dict)
+    places: dict[tuple[int, Instance | None], Instance] = field(default_factory=dict)
+    targets: dict[Instance, list[Instance | None]] = field(default_factory=dict)
+
+    def find(self, named: AnyStep | Member | None, scope: Instance | None) -> Instance | None:
+        """Return who a step is inside a copied group: the copy's own member, else the step itself."""
+        if isinstance(named, Member):
+            return self._member(named, scope)
+        while scope is not None:
+            if (found := self.places.get((id(named), scope))) is not None:
+                return found
+            scope = scope.scope
+        return self.places.get((id(named), None))
+
+    def _member(self, member: Member, scope: Instance | None) -> Instance | None:
+        group = self.find(member.group, scope)
+        links = self.links.get(group, ()) if group else ()
+        named = (link for link in links if link.parameter.name == member.name and link.is_plain)
+        return next((self.find(link.step, link.scope) for link in named), None)
+
+    def edges(self, step: Instance) -> Iterable[Edge]:
+        """Return the parameters of a step with the steps that they take their values from."""
+        return zip(self.links[step], self.targets[step], strict=True)
+
+    def undo_edges(self, step: Instance) -> list[Edge]:
+        """Return the parameters of the undo of a step, without the first, which takes the step's result."""
+        return [(link, self.find(link.step, link.scope)) for link in self.undos.get(step, ())[1:]]
+
+    def after(self, step: Instance) -> list[Instance]:
+        """Return the steps that `after=` names."""
+        given = step.step.options.after
+        return [found for other in given if (found := self.find(other, step.inside))] if given else []
+
+    def settled(self, left_out: Collection[Instance]) -> Cast:
+        """Return those who take part without some, and with the targets of their links."""
+        links, places = self.links, self.places
+        if left_out:
+            links = {step: links[step] for step in links if step not in left_out}
+            places = {key: step for key, step in places.items() if step in links}
+        cast = Cast(self.home, self.reader, links, self.undos, places)
+        for step, given in links.items():
+            cast.targets[step] = [cast.find(link.step, link.scope) if link.step else None for link in given]
+        return cast
+
+
+def binder(step: Instance, name: str) -> Instance | None:
+    """Return the copy whose `using()` binds a parameter of a step: the nearest."""
+    return next((copy for copy in _copies_around(step) if name in copy.step.bindings), None)
+
+
+def _copies_around(step: Instance) -> Iterator[Instance]:
+    if isinstance(step.step, Copy):
+        yield step
+    scope = step.scope
+    while scope is not None:
+        yield scope
+        scope = scope.scope

@@ -1,0 +1,113 @@
+"""Which steps take part: those of the module, what they name elsewhere, and copies with their members."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from types import ModuleType
+
+from gflow.compiler.cast import Cast, Home, Instance, Link, binder
+from gflow.compiler.reading import Reader, Signature, step_of
+from gflow.decorators import AnyStep, Copy, From, Member, Step
+from gflow.model import GROUPS, ConstantSource
+
+
+def collect(target: ModuleType | AnyStep, home: Home, reader: Reader) -> Cast:
+    """Return the steps that take part in a workflow: a module, or a step and what it needs.
+
+    An imported step takes part if a parameter's name, From, `after=` or `Workflow(uses=…)` reaches it; a step
+    that has copies only if a signature names it.
+    """
+    cast = Cast(home, reader)
+    news = [_join(cast, step, None) for step in _roots(target, home, reader)]
+    while news:
+        news = [new for step in news for new in _reach(cast, step)]
+    return cast if isinstance(target, ModuleType) else _in_order_of_definition(cast)
+
+
+def _roots(target: ModuleType | AnyStep, home: Home, reader: Reader) -> Iterable[AnyStep]:
+    if isinstance(target, Step):
+        return [target]
+    own = [step for step in home.registered if id(step) in home.bound]
+    copied = _copied([step for step in own if isinstance(step, Copy)], reader)
+    used = [step for workflow in home.workflows().values() for step in _steps(workflow.uses)]
+    roots = [step for step in own if id(step) not in copied] + used
+    return {id(step): step for step in roots}.values()
+
+
+def _steps(given: object) -> list[AnyStep]:
+    return [step for step in given if isinstance(step, Step)] if isinstance(given, Iterable) else []
+
+
+def _copied(copies: Iterable[AnyStep], reader: Reader) -> set[int]:
+    """Return the ids of the steps that copies were made of, with the members of the groups among them."""
+    found: set[int] = set()
+    origins = [copy.origin for copy in copies if copy.origin is not None]
+    while origins:
+        step = origins.pop()
+        if id(step) not in found:
+            found.add(id(step))
+            origins += reader.signature(step).named if step.kind in GROUPS else ()
+    return found
+
+
+def _join(cast: Cast, step: AnyStep, scope: Instance | None) -> Instance:
+    instance = Instance(step, cast.reader.signature(step), scope, step.kind in GROUPS)
+    cast.places[id(step), scope] = instance
+    cast.links[instance] = _links(instance, instance.signature)
+    undo = cast.reader.undo(step)
+    if undo is not None:
+        cast.undos[instance] = _links(instance, undo)
+    return instance
+
+
+def _links(step: Instance, signature: Signature) -> tuple[Link, ...]:
+    scope = step.inside
+    if scope is None and not isinstance(step.step, Copy):
+        return tuple([Link(given, given.source, given.step, None) for given in signature.parameters])
+    return tuple(_bound_links(step, signature))
+
+
+def _bound_links(step: Instance, signature: Signature) -> Iterator[Link]:
+    """Resolve `using()`: the binding that stands nearest wins, and names steps where the copy was made."""
+    for parameter in signature.parameters:
+        holder = binder(step, parameter.name)
+        if holder is None:
+            yield Link(parameter, parameter.source, parameter.step, step.inside)
+            continue
+        value = holder.step.bindings[parameter.name]
+        source = value if isinstance(value, Step | Member | From) else ConstantSource(value)
+        yield Link(parameter, source, step_of(source), holder.scope)
+
+
+def _reach(cast: Cast, step: Instance) -> Iterator[Instance]:
+    """Let everyone join whom a step names, and yield them; a copied group first brings its members."""
+    if step.is_copied_group:
+        yield from _copy_members(cast, step)
+    named = [(link.step, link.scope) for link in (*cast.links[step], *cast.undos.get(step, ())[1:])]
+    named += [(other, step.inside) for other in step.step.options.after]
+    for other, scope in named:
+        base = other.group if isinstance(other, Member) else other
+        if isinstance(base, Step) and cast.find(base, scope) is None:
+            yield _join(cast, base, None)
+
+
+def _copy_members(cast: Cast, copy: Instance) -> Iterator[Instance]:
+    """Let the members of a copied group join once more, with theirs; a copy among them brings its own."""
+    groups = [copy]
+    while groups:
+        for link in cast.links[groups.pop()]:
+            if (
+                isinstance(link.source, Step)
+                and link.scope is copy
+                and (id(link.source), copy) not in cast.places
+            ):
+                member = _join(cast, link.source, copy)
+                groups += [member] if member.is_group and not member.is_copied_group else []
+                yield member
+
+
+def _in_order_of_definition(cast: Cast) -> Cast:
+    order = {id(step): number for number, step in enumerate(cast.home.registered)}
+    ranked = sorted(cast.links, key=lambda step: order.get(id(step.step), len(order)))
+    links = {step: cast.links[step] for step in ranked}
+    return Cast(cast.home, cast.reader, links, cast.undos, cast.places)

@@ -1,0 +1,146 @@
+"""What may be wrong with what decorators, marks, `using()` and `Workflow` were given."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, get_args
+
+from gflow.compiler.cast import Cast, Instance, Link, binder
+from gflow.compiler.findings import Report
+from gflow.compiler.reading import Fn
+from gflow.compiler.words import binding_place, called, plain, show
+from gflow.decorators import Copy, From, Member, Options, Step
+from gflow.diagnostics import Place, locate
+from gflow.errors import Severity
+from gflow.model import Effects, Policy, Retry
+from gflow.suggest import did_you_mean
+
+
+def report_keywords(cast: Cast, names: Mapping[Instance, str], report: Report) -> None:
+    """Report keywords of decorators, marks and bindings that cannot be used."""
+    for step in {id(step.step.fn): step for step in reversed(cast.links)}.values():
+        _report_options(cast, step, report)
+    for step in cast.links:
+        for link, target in cast.edges(step):
+            if target is None and link.source is not None:
+                _report_mark(cast, step, step.step.fn, link, report)
+        for link, target in cast.undo_edges(step):
+            if target is None and link.source is not None:
+                _report_mark(cast, step, step.step.undo_fn, link, report)
+        if isinstance(step.step, Copy):
+            _report_bindings(cast, step, names, report)
+
+
+# ---------------------------------------------------------------- decorators
+
+
+def _report_options(cast: Cast, step: Instance, report: Report) -> None:
+    fn, name, options = step.step.fn, called(step.step.fn), step.step.options
+    for keyword, what in _unusable(options):
+        report.error(
+            "GF008",
+            f"`{keyword}=` of `{name}` cannot be {reprlib.repr(getattr(options, keyword))}",
+            locate(fn, keyword, "keyword"),
+            hints=[what],
+        )
+    for given in options.after:
+        if cast.find(given, step.inside) is None:
+            place = locate(fn, "after", "keyword")
+            report_no_step(f"`after=` of `{name}`", given, place, step.signature.names, report)
+
+
+def _unusable(options: Options) -> Iterator[tuple[str, str]]:
+    """Yield the keywords whose value cannot be used, and what could be."""
+    if not (options.attempts is None or isinstance(options.attempts, Retry) or _is_count(options.attempts)):
+        yield "attempts", "a number of calls from 1 on, or `Retry(3, base=…, factor=…, max=…)`"
+    if options.effects not in (None, *get_args(Effects)):
+        yield "effects", f'"none" or "irreversible"{question(options.effects, get_args(Effects))}'
+    if not (options.limit is None or _is_count(options.limit)):
+        yield "limit", "how many attempts may run at once, from 1 on"
+    if not (options.policy is None or isinstance(options.policy, Policy)):
+        yield "policy", "a `Policy(severity={…})`"
+    elif options.policy is not None and not _is_severity_map(options.policy.severity):
+        yield "policy", 'severity maps exception types to "low", "medium" or "high"'
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _is_severity_map(given: object) -> bool:
+    return isinstance(given, Mapping) and all(
+        isinstance(kind, type) and issubclass(kind, BaseException) and severity in get_args(Severity)
+        for kind, severity in given.items()
+    )
+
+
+def question(given: object, words: Iterable[str]) -> str:
+    question = did_you_mean(given, words) if isinstance(given, str) else ""
+    return f"; {question}" if question else ""
+
+
+def report_no_step(where: str, given: object, place: Place, names: Mapping[str, Any], report: Report) -> None:
+    """Report something that should be a step: its name as a string, a plain function, anything else."""
+    steps = [name for name, value in names.items() if isinstance(value, Step)]
+    if isinstance(given, Member):
+        copy = next((name for name, value in names.items() if value is given.group), called(given.group.fn))
+        what, hint = (
+            f"`{copy}.{given.name}`, which is no member",
+            "a member is a step that the group's signature names",
+        )
+    elif isinstance(given, str):
+        what, hint = f"the string {given!r}", f"name the step itself: `{given}`" if given in steps else ""
+        hint = hint or did_you_mean(given, steps)
+    elif callable(given) and hasattr(given, "__name__"):
+        what, hint = (
+            f"`{given.__name__}`, which is not decorated",
+            f"write `@task` above `def {given.__name__}`",
+        )
+    else:
+        what, hint = reprlib.repr(given), "name a step that is defined above or imported"
+    report.error("GF011", f"{where} takes a step, not {what}", place, hints=[hint])
+
+
+# ---------------------------------------------------------------- marks and bindings
+
+
+def _report_mark(cast: Cast, step: Instance, fn: Fn | None, link: Link, report: Report) -> None:
+    """Report a From that names no step."""
+    name, copy = link.parameter.name, binder(step, link.parameter.name)
+    given = link.source.step if isinstance(link.source, From) else link.source
+    if not (isinstance(link.source, From | Member) or given is From):
+        return
+    place = binding_place(cast, copy, name) if copy else locate(fn or step.step.fn, name, "annotation")
+    if given is From:
+        hints = [f"write `{name}: Annotated[{show(link.parameter.annotation)}, From(step)]`"]
+        report.error("GF011", f"the From of `{name}` names no step", place, hints=hints)
+    else:
+        where = f"`{name}=`" if copy else f"the From of `{name}`"
+        report_no_step(where, given, place, step.signature.names, report)
+
+
+def _report_bindings(cast: Cast, copy: Instance, names: Mapping[Instance, str], report: Report) -> None:
+    """Report bindings of names that no parameter of the copied step, or of a member, has."""
+    signatures = [step.signature for step in cast.links if copy in _scopes(step)]
+    undo = cast.reader.undo(copy.step)
+    known = {
+        parameter.name for signature in (*signatures, undo) if signature for parameter in signature.parameters
+    }
+    for name in copy.step.bindings:
+        if name not in known:
+            question = did_you_mean(name, known)
+            report.error(
+                "GF015",
+                f"`{plain(names[copy])}` binds `{name}`, but no parameter has that name"
+                + (f"; {question}" if question else ""),
+                binding_place(cast, copy, name),
+                hints=[f"its parameters: {', '.join(sorted(known))}" if known else "it has no parameters"],
+            )
+
+
+def _scopes(step: Instance) -> Iterator[Instance]:
+    scope: Instance | None = step
+    while scope is not None:
+        yield scope
+        scope = scope.scope

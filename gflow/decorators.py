@@ -1,0 +1,322 @@
+"""What a workflow is written with: @task, @agent, @stage, @parallel, and the marks on parameters.
+
+A decorator returns a plain value, a `Step`: callable as before, with what the compiler needs beside it.
+Nothing is checked here, so that the compiler can report every mistake of a module at once.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Concatenate,
+    Generic,
+    ParamSpec,
+    Protocol,
+    TypeVar,
+    cast,
+    overload,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from gflow.model import Durability, Effects, Kind, Policy, Retry
+
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+T = TypeVar("T")
+X = TypeVar("X")
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+REGISTRY = "__gflow_steps__"
+"""The name under which a module keeps the steps that were decorated in it, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The keywords that a decorator was given."""
+
+    after: tuple[AnyStep, ...] = ()
+    attempts: int | Retry | None = None
+    effects: Effects | None = None
+    policy: Policy | None = None
+    limit: int | None = None
+
+
+class Step(Generic[P, R_co]):
+    """A decorated function: call it as before; a workflow runs it as a step.
+
+    Attributes that the compiler reads: `fn`, `kind`, `role`, `options`, `undo_fn`; `frame` is the
+    function that a step was defined in, if it was (its local names are looked up there), and
+    `bindings` what `using()` bound.
+    """
+
+    __test__ = False  # pytest would collect an imported step called test_*
+
+    def __init__(
+        self,
+        fn: Callable[P, R_co],
+        kind: Kind,
+        options: Options,
+        role: str | None = None,
+        frame: FrameType | None = None,
+    ) -> None:
+        functools.update_wrapper(self, fn)
+        self.fn = fn
+        self.kind: Kind = kind
+        self.options = options
+        self.role = role
+        self.frame = frame
+        self.undo_fn: Callable[..., Any] | None = None
+        self.origin: AnyStep | None = None
+        self.bindings: Mapping[str, object] = {}
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+        return self.fn(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} {self.fn.__qualname__}>"
+
+    def __reduce__(self) -> str:
+        return self.fn.__qualname__
+
+    if TYPE_CHECKING:  # at run time a property would have to raise, which breaks mock.create_autospec
+
+        @property
+        def returns(self) -> R_co:
+            """For `gflow check --types` only: the type of one call."""
+            ...
+
+    @overload
+    def undo(
+        self: Step[..., Coroutine[Any, Any, T]], fn: Callable[Concatenate[T, Q], X], /
+    ) -> Callable[Concatenate[T, Q], X]: ...
+    @overload
+    def undo(self: Step[..., T], fn: Callable[Concatenate[T, Q], X], /) -> Callable[Concatenate[T, Q], X]: ...
+    def undo(self, fn: Callable[..., Any], /) -> Callable[..., Any]:
+        """Register the compensation of this step; a rollback calls it with the step's result first.
+
+        The other parameters are resolved like the step's own. The function is returned unchanged.
+        """
+        self.undo_fn = fn
+        return fn
+
+    def using(self, **bindings: object) -> Copy[P, R_co]:
+        """Return a copy of this step, or of this group with all its members, for use under another name.
+
+        `bindings` maps parameters to values, to other steps or to marks such as `From(step)`.
+
+        >>> lint_api = lint.using(package="api")      # doctest: +SKIP
+        """
+        copy: Copy[P, R_co] = Copy(self.fn, self.kind, self.options, self.role, self.frame)
+        copy.undo_fn = self.undo_fn
+        copy.origin = self.origin or self
+        copy.bindings = {**self.bindings, **bindings}
+        _register(copy, sys._getframe(1))
+        return copy
+
+
+class Copy(Step[P, R_co]):
+    """What `using()` returns. The members of a copied group are its attributes: `From(canary.build)`."""
+
+    def __getattr__(self, name: str) -> Member:
+        code = getattr(self.__dict__.get("fn"), "__code__", None)
+        if code is None or name not in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]:
+            raise AttributeError(name)
+        return Member(self, name)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member of a copied group, named through it."""
+
+    group: AnyStep
+    name: str
+
+
+AnyStep = Step[..., Any]
+
+
+class Decorator(Protocol):
+    """What a decorator with keywords returns."""
+
+    def __call__(self, fn: Callable[P, R], /) -> Step[P, R]: ...
+
+
+def _register(step: AnyStep, frame: FrameType) -> AnyStep:
+    frame.f_globals.setdefault(REGISTRY, []).append(step)
+    return step
+
+
+def _decorator(kind: Kind, options: Options, role: str | None = None) -> Decorator:
+    def decorate(fn: Callable[P, R], /) -> Step[P, R]:
+        frame = sys._getframe(1)
+        nested = "<locals>" in getattr(fn, "__qualname__", "")
+        step = Step(fn, kind, options, role, frame if nested else None)
+        _register(step, frame)
+        return step
+
+    return decorate
+
+
+def _options(after: Iterable[AnyStep], attempts: int | Retry | None, effects: Effects | None,
+             policy: Policy | None, limit: int | None = None) -> Options:  # fmt: skip
+    return Options(tuple(after), attempts, effects, policy, limit)
+
+
+@overload
+def task(fn: Callable[P, R], /) -> Step[P, R]: ...
+@overload
+def task(
+    *,
+    after: Iterable[AnyStep] = ...,
+    attempts: int | Retry | None = ...,
+    effects: Effects | None = ...,
+    policy: Policy | None = ...,
+) -> Decorator: ...
+def task(
+    fn: Callable[..., Any] | None = None,
+    /,
+    *,
+    after: Iterable[AnyStep] = (),
+    attempts: int | Retry | None = None,
+    effects: Effects | None = None,
+    policy: Policy | None = None,
+) -> Any:
+    """Make a function a step that Python does, sync or async.
+
+    `after` names steps that must have ended first, beside those that the parameters name.
+    `attempts` counts calls: 3, or `Retry(3, base=…)`; every Exception is then tried again.
+    `effects` is "none" (nothing to undo) or "irreversible"; `policy` holds the rarer knobs.
+    """
+    decorator = _decorator("task", _options(after, attempts, effects, policy))
+    return decorator if fn is None else _decorate_bare("task", fn)
+
+
+def agent(
+    role: str,
+    /,
+    *,
+    after: Iterable[AnyStep] = (),
+    attempts: int | Retry | None = None,
+    effects: Effects | None = None,
+    policy: Policy | None = None,
+) -> Decorator:
+    """Make a function a step that a role plays: `@agent("code-reviewer")`.
+
+    The docstring is the instruction, the parameters are the data it is given, the return annotation is
+    what the answer must be; the body runs when nothing else is bound to the role.
+    The keywords are those of `task`.
+    """
+    if callable(role):  # a bare @agent: recorded, so that the compiler can say what to write
+        return cast("Decorator", _decorate_bare("agent", role))
+    return _decorator("agent", _options(after, attempts, effects, policy), role)
+
+
+@overload
+def stage(fn: Callable[P, R], /) -> Step[P, R]: ...
+@overload
+def stage(
+    *,
+    after: Iterable[AnyStep] = ...,
+    attempts: int | Retry | None = ...,
+    effects: Effects | None = ...,
+    policy: Policy | None = ...,
+    limit: int | None = ...,
+) -> Decorator: ...
+def stage(
+    fn: Callable[..., Any] | None = None,
+    /,
+    *,
+    after: Iterable[AnyStep] = (),
+    attempts: int | Retry | None = None,
+    effects: Effects | None = None,
+    policy: Policy | None = None,
+    limit: int | None = None,
+) -> Any:
+    """Make a function a group whose members, the steps its parameters name, run one after another.
+
+    The body runs last, with every parameter filled in. `limit` bounds the attempts that run at once
+    inside; the other keywords are those of `task` and apply to the body.
+    """
+    decorator = _decorator("stage", _options(after, attempts, effects, policy, limit))
+    return decorator if fn is None else _decorate_bare("stage", fn)
+
+
+@overload
+def parallel(fn: Callable[P, R], /) -> Step[P, R]: ...
+@overload
+def parallel(
+    *,
+    after: Iterable[AnyStep] = ...,
+    attempts: int | Retry | None = ...,
+    effects: Effects | None = ...,
+    policy: Policy | None = ...,
+    limit: int | None = ...,
+) -> Decorator: ...
+def parallel(
+    fn: Callable[..., Any] | None = None,
+    /,
+    *,
+    after: Iterable[AnyStep] = (),
+    attempts: int | Retry | None = None,
+    effects: Effects | None = None,
+    policy: Policy | None = None,
+    limit: int | None = None,
+) -> Any:
+    """Make a function a group whose members run at the same time; otherwise as `stage`."""
+    decorator = _decorator("parallel", _options(after, attempts, effects, policy, limit))
+    return decorator if fn is None else _decorate_bare("parallel", fn)
+
+
+def _decorate_bare(kind: Kind, fn: Callable[..., Any]) -> AnyStep:
+    frame = sys._getframe(2)
+    nested = "<locals>" in getattr(fn, "__qualname__", "")
+    return _register(Step(fn, kind, Options(), None, frame if nested else None), frame)
+
+
+# ---------------------------------------------------------------- marks on parameters
+
+
+@dataclass(frozen=True, slots=True)
+class From:
+    """Take a parameter from a step of another name, or from one field of its result.
+
+    >>> async def upload(wheel: Annotated[Path, From(build)]): ...            # doctest: +SKIP
+    >>> async def notify(url: Annotated[str, From(deploy, "url")]): ...       # doctest: +SKIP
+    """
+
+    step: AnyStep | Member
+    field: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InputMark:
+    """What `Input[T]` adds to T."""
+
+
+Input = Annotated[T, InputMark()]
+"""Declare a parameter as an input of the workflow: `out: Input[Path] = Path("dist")` is `--out`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workflow:
+    """Facts about a workflow that belong to no step; every one is optional.
+
+    Defaults: `name` is the module's, `version` its `__version__`. `uses` lists imported steps that
+    only a parameter's name uses (linters would delete their import). `durability` is "full" (survives a
+    power loss) or "process" (survives kill -9).
+    """
+
+    name: str | None = None
+    version: str | None = None
+    uses: Iterable[AnyStep] = field(default=())
+    durability: Durability | None = None

@@ -1,0 +1,149 @@
+"""What can happen in a run: one tuple per event, the alphabet of the journal.
+
+Events are written first and told second; every view of a run is a fold over them. They are named
+tuples because thousands a second are made, written as JSON arrays and read back.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from gflow.model import Kind
+
+
+class Ref(NamedTuple):
+    """Where a checkpoint lies: in the values of round `round`, or in the file `blob`; `tag` signs it."""
+
+    round: int
+    offset: int
+    length: int
+    tag: str
+    blob: str | None = None
+
+
+class Outline(NamedTuple):
+    """What the journal keeps of a step, so that a run can be shown without its module.
+
+    `after` and `joins` are those of `model.Node`; `undo` is the first line of the undo's docstring.
+    """
+
+    name: str
+    kind: Kind
+    role: str | None
+    group: str | None
+    after: list[str]
+    joins: list[str]
+    undo: str | None
+    effects: str | None
+
+
+class Created(NamedTuple):
+    """A run begins: what it runs, and the inputs it was given (`previews` are for people)."""
+
+    workflow: str
+    version: str
+    module: str
+    steps: list[Outline]
+    results: list[str]
+    inputs: Ref
+    previews: dict[str, str]
+    gflow: str
+    python: str
+
+
+class Claimed(NamedTuple):
+    """A process takes the run over; attempts that were open when the last one died are lost.
+
+    `steps` is the outline of the workflow if it has changed since, `inputs` the inputs if they have.
+    """
+
+    host: str
+    pid: int
+    steps: list[Outline] | None = None
+    inputs: Ref | None = None
+    previews: dict[str, str] | None = None
+
+
+class Started(NamedTuple):
+    """An attempt was admitted: its body begins after this is written."""
+
+    path: str
+    attempt: int
+    rung: int = 0
+
+
+class Done(NamedTuple):
+    """A step completed. `value` is None for an empty group body; `degraded` says why, if it is."""
+
+    path: str
+    value: Ref | None
+    preview: str
+    seconds: float
+    degraded: str | None = None
+
+
+class Tripped(NamedTuple):
+    """An attempt failed, and what was decided: tried again at `retry_at` (Unix seconds), or not (None)."""
+
+    path: str
+    type: str
+    message: str
+    frames: list[list[Any]]
+    severity: str
+    decision: str
+    retry_at: float | None
+    seconds: float
+
+
+class Stopped(NamedTuple):
+    """An attempt was ended from outside before it had an outcome: interrupted or cancelled."""
+
+    path: str
+
+
+class StatusChanged(NamedTuple):
+    """The run as a whole changed its status."""
+
+    status: str
+    reason: str = ""
+
+
+Event = Created | Claimed | Started | Done | Tripped | Stopped | StatusChanged
+
+_KINDS: dict[str, type[Any]] = {
+    "created": Created, "claimed": Claimed, "start": Started, "done": Done, "trip": Tripped,
+    "stop": Stopped, "status": StatusChanged,
+}  # fmt: skip
+_NAMES = {kind: name for name, kind in _KINDS.items()}
+_dump = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
+
+def encode(events: Iterable[Event]) -> bytes:
+    """Return the events of one round as a JSON array of arrays, `[["start", "build", 1, 0], …]`."""
+    return _dump([[_NAMES[type(event)], *event] for event in events]).encode()
+
+
+def decode(records: bytes) -> list[Event]:
+    """Return the events of one round.
+
+    Fields that a later version appended are dropped, so that an older one can still show the run.
+    """
+    return [_read(record) for record in json.loads(records)]
+
+
+def _read(record: list[Any]) -> Event:
+    kind = _KINDS[record[0]]
+    fields: list[Any] = record[1 : 1 + len(kind._fields)]
+    if kind is Done and fields[1] is not None:
+        fields[1] = Ref(*fields[1])
+    if kind is Created:
+        fields[3] = [Outline(*step) for step in fields[3]]
+        fields[5] = Ref(*fields[5])
+    if kind is Claimed:
+        fields[2] = None if fields[2] is None else [Outline(*step) for step in fields[2]]
+        fields[3] = None if fields[3] is None else Ref(*fields[3])
+    event: Event = kind(*fields)
+    return event

@@ -1,0 +1,80 @@
+"""A failure as data: what was raised, and the lines of the user's own code that led to it."""
+
+from __future__ import annotations
+
+import linecache
+import os
+import sysconfig
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+MESSAGE_LIMIT: Final = 4000
+HERE: Final = str(Path(__file__).parent)
+
+
+def type_name(error: BaseException) -> str:
+    """Return the name of an exception's type as people write it: without `builtins`."""
+    kind = type(error)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def message(error: BaseException) -> str:
+    """Return what an exception says, bounded; a `__str__` that raises is no second failure."""
+    try:
+        text = str(error)
+    except Exception as second:  # noqa: BLE001  # any class may be the user's
+        text = f"(its message could not be made: {type(second).__name__})"
+    return text if len(text) <= MESSAGE_LIMIT else f"{text[:MESSAGE_LIMIT]} … ({len(text)} characters)"
+
+
+def frames(error: BaseException) -> list[list[Any]]:
+    """Return the user's frames, outermost first, as [file, line, function, source line]."""
+    return [
+        [_relative(tb.tb_frame.f_code.co_filename), tb.tb_lineno, tb.tb_frame.f_code.co_name, _source(tb)]
+        for tb in _user_tracebacks(error.__traceback__)
+    ]
+
+
+def trimmed(error: BaseException) -> BaseException:
+    """Return the exception with a traceback of the user's frames only."""
+    rebuilt: TracebackType | None = None
+    for tb in reversed(list(_user_tracebacks(error.__traceback__))):
+        rebuilt = TracebackType(rebuilt, tb.tb_frame, tb.tb_lasti, tb.tb_lineno)
+    return error.with_traceback(rebuilt) if rebuilt else error
+
+
+def unwrapped(error: BaseException) -> BaseException:
+    """Return the exception inside groups of one, which task groups make of a single error."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
+def _user_tracebacks(tb: TracebackType | None) -> Iterator[TracebackType]:
+    """The step's own frame is the first outside gflow; libraries that it calls are left out."""
+    home: str | None = None
+    while tb is not None:
+        file = tb.tb_frame.f_code.co_filename
+        if not file.startswith(HERE):
+            folder = str(Path(file).parent)
+            home = home or folder
+            if folder == home or not file.startswith(_libraries()):
+                yield tb
+        tb = tb.tb_next
+
+
+@cache
+def _libraries() -> tuple[str, ...]:
+    paths = sysconfig.get_paths()
+    return (*{paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")}, "<frozen")
+
+
+def _relative(file: str) -> str:
+    return file.removeprefix(f"{Path.cwd()}{os.sep}")
+
+
+def _source(tb: TracebackType) -> str:
+    return linecache.getline(tb.tb_frame.f_code.co_filename, tb.tb_lineno).strip()

@@ -1,0 +1,357 @@
+"""The words of gflow: frozen facts about a workflow and about a run of it.
+
+A `Graph` is what the compiler makes of a module and all that the scheduler knows about it.
+A `Run` is what a person sees of an execution. Neither holds anything that moves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+if TYPE_CHECKING:
+    from gflow.errors import Severity
+
+Kind = Literal["task", "agent", "stage", "parallel"]
+Effects = Literal["none", "irreversible"]
+Durability = Literal["full", "process"]
+Status = Literal[
+    "pending", "running", "waiting", "completed", "failed", "rejected", "interrupted", "cancelled",
+    "rolling_back", "rolled_back", "rollback_incomplete", "skipped",
+]  # fmt: skip
+
+GROUPS: Final = frozenset[Kind](("stage", "parallel"))
+
+
+class Missing(Enum):
+    """The type of MISSING: no default, no annotation, nothing given."""
+
+    MISSING = "missing"
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING: Final = Missing.MISSING
+
+
+# ---------------------------------------------------------------- how a step is treated
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How often a step is tried, and how long gflow waits in between.
+
+    `attempts` counts calls, the first included. The n-th wait is drawn evenly from
+    0 … min(`base` * `factor` ** n, `max`) seconds: exponential backoff with full jitter
+    (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
+    """
+
+    attempts: int = 3
+    base: float = 1.0
+    factor: float = 2.0
+    max: float = 60.0
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1:
+            raise ValueError(f"attempts={self.attempts}: a step is called at least once")
+        if min(self.base, self.factor, self.max) < 0:
+            raise ValueError("base, factor and max of a Retry are seconds and cannot be negative")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The rarer knobs of a step.
+
+    `severity` maps exception types to "low" (tried again), "medium" (not) or "high"; the most
+    derived type that fits wins.
+    """
+
+    severity: Mapping[type[BaseException], Severity] = field(
+        default_factory=dict[type[BaseException], "Severity"]
+    )
+
+
+# ---------------------------------------------------------------- where a parameter's value comes from
+
+
+@dataclass(frozen=True, slots=True)
+class StepSource:
+    """The result of a step, or one field of it."""
+
+    step: str
+    field: str | None = None
+
+    def __str__(self) -> str:
+        return f"step:{self.step}.{self.field}" if self.field else f"step:{self.step}"
+
+
+@dataclass(frozen=True, slots=True)
+class InputSource:
+    """A declared input of the workflow."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"input:{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class ConstantSource:
+    """A value bound by `using()`."""
+
+    value: object
+
+    def __str__(self) -> str:
+        return f"value:{self.value!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class ContextSource:
+    """What a running step may ask: its `Context`."""
+
+    def __str__(self) -> str:
+        return "context"
+
+
+@dataclass(frozen=True, slots=True)
+class NoSource:
+    """Nothing: the parameter has a finding."""
+
+    def __str__(self) -> str:
+        return "nothing"
+
+
+Source = StepSource | InputSource | ConstantSource | ContextSource | NoSource
+
+
+# ---------------------------------------------------------------- the compiled workflow
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """One parameter of a step: its evaluated type and the source of its value."""
+
+    name: str
+    source: Source
+    annotation: object = MISSING
+    default: object = MISSING
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """The compensation of a step; its first parameter takes the step's own result."""
+
+    fn: Callable[..., Any]
+    params: tuple[Param, ...]
+    doc: str
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A step as the compiler understood it.
+
+    `group` owns the step, `members` are the steps that a group owns, in order.
+    `after` are the steps that must have ended before this one may begin; `joins` are those that must
+    have ended before a group's body runs. A step begins only when its group has begun.
+    """
+
+    name: str
+    kind: Kind
+    fn: Callable[..., Any]
+    params: tuple[Param, ...] = ()
+    returns: object = MISSING
+    role: str | None = None
+    doc: str = ""
+    group: str | None = None
+    members: tuple[str, ...] = ()
+    after: frozenset[str] = frozenset()
+    joins: frozenset[str] = frozenset()
+    is_async: bool = False
+    is_empty: bool = False
+    retry: Retry | None = None
+    policy: Policy = field(default_factory=Policy)
+    effects: Effects | None = None
+    limit: int | None = None
+    undo: Undo | None = None
+
+    @property
+    def is_group(self) -> bool:
+        return self.kind in GROUPS
+
+
+@dataclass(frozen=True, slots=True)
+class InputSpec:
+    """A declared input: `consumers` are the steps that take it."""
+
+    name: str
+    annotation: object
+    default: object = MISSING
+    help: str = ""
+    consumers: tuple[str, ...] = ()
+
+    @property
+    def required(self) -> bool:
+        return self.default is MISSING
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """A compiled workflow: every step in the order of the plan, every input, and what its result is.
+
+    `outermost` is the group that is the workflow, None in a module without groups; `results` are the
+    steps whose values are the run's results. `inputs_type` is the module's class `Inputs`, if any.
+    """
+
+    name: str
+    version: str
+    doc: str
+    module: str
+    nodes: Mapping[str, Node]
+    inputs: Mapping[str, InputSpec]
+    outermost: str | None
+    results: tuple[str, ...]
+    inputs_type: type | None = None
+    durability: Durability | None = None
+
+    def leaves(self) -> list[Node]:
+        """Return the tasks and agents, in the order of the plan."""
+        return [node for node in self.nodes.values() if not node.is_group]
+
+
+# ---------------------------------------------------------------- what a person sees of a run
+
+
+def _cannot_load(step: str) -> Any:
+    raise KeyError(step)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One line of a user's traceback."""
+
+    file: str
+    line: int
+    function: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepError:
+    """A failure as data: what was raised, where in the user's code, at which attempt."""
+
+    step: str
+    type: str
+    message: str
+    attempt: int = 1
+    frames: tuple[Frame, ...] = ()
+
+    @property
+    def place(self) -> str:
+        """The innermost line of the user's code, as `file:line`; empty if there is none."""
+        return f"{self.frames[-1].file}:{self.frames[-1].line}" if self.frames else ""
+
+    def __str__(self) -> str:
+        return f"{self.type}: {self.message}" if self.message else self.type
+
+
+@dataclass(frozen=True, slots=True)
+class StepState:
+    """What a run knows about one of its steps. Times are UTC; `seconds` is the time its body took."""
+
+    name: str
+    kind: Kind
+    status: Status
+    role: str | None = None
+    group: str | None = None
+    attempts: int = 0
+    degraded: str | None = None
+    error: StepError | None = None
+    preview: str | None = None
+    started: datetime | None = None
+    ended: datetime | None = None
+    seconds: float | None = None
+    kept: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is: leaves counted, and when it should end (None: not known)."""
+
+    total: int
+    completed: int
+    current: tuple[str, ...] = ()
+    eta_seconds: float | None = None
+    estimated_completion: datetime | None = None
+
+    @property
+    def percent(self) -> float:
+        return round(100 * self.completed / self.total, 1) if self.total else 100.0
+
+    def __str__(self) -> str:
+        where = ", ".join(self.current) or "done"
+        eta = "" if self.eta_seconds is None else f", eta {duration(self.eta_seconds)}"
+        return f"{where} ({self.percent}% complete){eta}"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One execution, as it was when it was looked at. Times are UTC.
+
+    `results` holds the values of the run's results, loaded when they are asked for; `value` those of
+    any completed step. `errors` holds what stopped the run, `current` the leaves that run now.
+    """
+
+    id: str
+    workflow: str
+    version: str
+    status: Status
+    current: tuple[str, ...]
+    steps: Mapping[str, StepState]
+    started: datetime | None
+    ended: datetime | None
+    errors: tuple[StepError, ...]
+    results: Mapping[str, Any]
+    inputs: Mapping[str, str]
+    progress: Progress
+    reason: str = ""
+    load: Callable[[str], Any] = field(default=_cannot_load, repr=False, compare=False)
+    exceptions: Mapping[str, BaseException] = field(default_factory=dict[str, BaseException], repr=False)
+
+    @property
+    def degraded(self) -> tuple[str, ...]:
+        """The steps whose results are degraded."""
+        return tuple(name for name, step in self.steps.items() if step.degraded)
+
+    def value(self, step: str) -> Any:
+        """Return the result of a completed step; a KeyError names one that has none."""
+        if step not in self.steps or self.steps[step].status != "completed":
+            raise KeyError(f"{step} has no result in run {self.id}")
+        return self.load(step)
+
+    def raise_for_status(self) -> Run:
+        """Return this run if it completed, else raise what its first failed step raised.
+
+        The traceback shows the user's frames only; a note names step, line, attempt and run.
+        """
+        if self.status == "completed":
+            return self
+        for error in self.errors:
+            if error.step in self.exceptions:
+                raise self.exceptions[error.step]
+        raise RuntimeError(
+            f"run {self.id} of {self.workflow} is {self.status}: {'; '.join(map(str, self.errors))}"
+        )
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as people write it: `0.7 s`, `2m 05s`, `3h 20m`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}m {rest:02}s"
+    return f"{minutes // 60}h {minutes % 60:02}m"

@@ -1,0 +1,157 @@
+"""The state of a run: a pure fold of its journal. No clock, no threads, no input or output."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gflow.events import Claimed, Created, Done, Event, Outline, Ref, Started, StatusChanged, Stopped, Tripped
+from gflow.model import Frame, Status, StepError
+
+
+class Slot:
+    """What the journal says about one step."""
+
+    __slots__ = (
+        "attempt", "degraded", "done_in", "ended", "error", "failures", "generation", "kept", "preview",
+        "ref", "retry_at", "rung", "seconds", "started", "status",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.status: Status = "pending"
+        self.attempt = 0
+        self.generation = 0
+        self.rung = 0
+        self.failures = 0
+        self.retry_at: float | None = None
+        self.ref: Ref | None = None
+        self.preview: str | None = None
+        self.degraded: str | None = None
+        self.error: StepError | None = None
+        self.started: float | None = None
+        self.ended: float | None = None
+        self.seconds: float | None = None
+        self.kept = False
+
+
+class State:
+    """Everything that is true of a run; `apply` is the only way in which it changes.
+
+    `slots` holds the steps that the journal has spoken of, by path; `open` those whose attempt runs.
+    `session` counts how often a process has taken the run over.
+    """
+
+    def __init__(self) -> None:
+        self.created: Created | None = None
+        self.owner: Claimed | None = None
+        self.outline: list[Outline] = []
+        self.inputs: Ref | None = None
+        self.previews: dict[str, str] = {}
+        self.status: Status = "pending"
+        self.reason = ""
+        self.slots: dict[str, Slot] = {}
+        self.open: dict[str, None] = {}
+        self.session = 0
+        self.started: float | None = None
+        self.ended: float | None = None
+
+    def slot(self, path: str) -> Slot:
+        """Return what is known of a step; a step that nothing is known of is pending."""
+        found = self.slots.get(path)
+        if found is None:
+            found = self.slots[path] = Slot()
+        return found
+
+    def is_done(self, path: str) -> bool:
+        slot = self.slots.get(path)
+        return slot is not None and slot.status == "completed"
+
+    def fold(self, rounds: Iterable[tuple[int, float, list[Event]]]) -> State:
+        """Apply all rounds of a journal and return this state."""
+        for _, at, events in rounds:
+            for event in events:
+                self.apply(at, event)
+        return self
+
+    def apply(self, at: float, event: Event) -> None:
+        """Let one event, written at `at` (Unix seconds), become true."""
+        match event:
+            case Started():
+                self._started(at, event)
+            case Done():
+                self._done(at, event)
+            case Tripped():
+                self._tripped(at, event)
+            case Stopped():
+                self._end(at, event.path, None).status = "interrupted"
+            case Claimed():
+                self._claimed(event)
+            case StatusChanged():
+                self._status(at, event)
+            case Created():
+                self._created(at, event)
+
+    # ------------------------------------------------------------ one method per event
+
+    def _created(self, at: float, event: Created) -> None:
+        self.created = event
+        self.started = at
+        self.outline = event.steps
+        self.inputs = event.inputs
+        self.previews = event.previews
+
+    def _claimed(self, event: Claimed) -> None:
+        """Attempts that were open when the last process ended are lost; what has failed is tried anew."""
+        self.session += 1
+        self.owner = event
+        self.outline = event.steps or self.outline
+        self.inputs = event.inputs or self.inputs
+        self.previews = event.previews or self.previews
+        for path in self.open:
+            self.slots[path].status = "pending"
+        self.open.clear()
+        for slot in self.slots.values():
+            slot.kept = slot.status == "completed"
+            if slot.status in ("failed", "interrupted"):
+                slot.status = "pending"
+                slot.rung = slot.failures = 0
+        self.ended = None
+
+    def _started(self, at: float, event: Started) -> None:
+        slot = self.slot(event.path)
+        slot.status = "running"
+        slot.attempt = event.attempt
+        slot.rung = event.rung
+        slot.retry_at = None
+        slot.started = at
+        slot.ended = None
+        self.open[event.path] = None
+
+    def _done(self, at: float, event: Done) -> None:
+        slot = self._end(at, event.path, event.seconds)
+        slot.status = "completed"
+        slot.ref = event.value
+        slot.preview = event.preview
+        slot.degraded = event.degraded
+        slot.error = None
+
+    def _tripped(self, at: float, event: Tripped) -> None:
+        slot = self._end(at, event.path, event.seconds)
+        slot.status = "pending" if event.decision == "retry" else "failed"
+        slot.failures += 1
+        slot.retry_at = event.retry_at
+        frames = tuple(Frame(*frame) for frame in event.frames)
+        slot.error = StepError(event.path, event.type, event.message, slot.attempt, frames)
+
+    def _end(self, at: float, path: str, seconds: float | None) -> Slot:
+        self.open.pop(path, None)
+        slot = self.slot(path)
+        slot.ended = at
+        slot.seconds = seconds
+        if slot.started is None:  # the empty body of a group
+            slot.started = at
+        return slot
+
+    def _status(self, at: float, event: StatusChanged) -> None:
+        self.status = event.status  # type: ignore[assignment]  # the journal holds nothing but statuses
+        self.reason = event.reason
+        self.ended = None if event.status == "running" else at

@@ -1,0 +1,120 @@
+"""Where runs are kept: the contract of a store. Each store is a file beside this one.
+
+A store keeps bytes and knows nothing of what they mean: the journal has made and signed them.
+`tests/contracts/test_store.py` holds the contract for every store.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from gflow.errors import JournalMoved
+
+
+class Round(NamedTuple):
+    """One row of the journal, without its values; `at` are Unix seconds."""
+
+    n: int
+    at: float
+    records: bytes
+    mac: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """A run as lists and statistics show it: a view of the journal, never the truth about the run.
+
+    `created` and `ended` are Unix seconds; `summary` is JSON text that the store does not read.
+    """
+
+    id: str
+    workflow: str
+    module: str
+    status: str
+    created: float
+    ended: float | None = None
+    summary: str = "{}"
+
+
+class Store(Protocol):
+    """A place that keeps the rounds of runs, their values, and the list of runs.
+
+    What holds for every store:
+
+    - What a method did has happened when it returns: it survives what the store's durability level
+      promises to survive. What it did not do has not happened in part.
+    - `append`, `tidy` and `close` are called by one thread at a time, though not always by the same
+      one. Everything else may be called by any thread at any time, also during an `append`.
+    - When an `append` fails for another reason than JournalMoved, nobody knows whether it happened.
+      The store is *poisoned*: from then on every call but `close` raises StoreError. The truth is read
+      by whoever opens the store next.
+    - A store raises StoreError and its subclasses, and no other errors.
+    """
+
+    def append(self, run: str, added: Round, values: bytes, row: RunRow | None = None) -> None:
+        """Add a round to a run, and with `row`, in the same transaction, replace the run's row.
+
+        `values` are the small values of the round, back to back. A round of one number exists once,
+        whoever wrote it: this is the fence between processes. Raises JournalMoved if it exists already,
+        whatever it holds; then nothing has changed, not even the row, and the store can still be used.
+        """
+        ...
+
+    def rounds(self, run: str, after: int = 0) -> list[Round]:
+        """Return the rounds of a run beyond number `after`, in order, without reading their values."""
+        ...
+
+    def value(self, run: str, n: int, offset: int, length: int) -> bytes:
+        """Return `length` bytes of the values of round `n`, from `offset` on.
+
+        What lies beyond their end is missing from the answer: the signature will not fit. Raises
+        StoreError if there is no such round.
+        """
+        ...
+
+    def put_blob(self, payload: bytes) -> str:
+        """Keep a large value by itself and return the name under which it is found.
+
+        A round that names the blob is appended afterwards; a blob that no round names is rubbish. A
+        failure is StoreError and poisons nothing: the blob is not there, and no round speaks of it.
+        """
+        ...
+
+    def blob(self, name: str) -> bytes:
+        """Return the value that `put_blob` kept under `name`. Raises StoreError if it is not there."""
+        ...
+
+    def runs(self, limit: int | None = None) -> list[RunRow]:
+        """Return the rows of all runs, or of the newest `limit`: those first that came last."""
+        ...
+
+    def find(self, prefix: str) -> list[RunRow]:
+        """Return the rows of the runs whose id begins with `prefix`, those first that came last.
+
+        Upper and lower case differ, and no character has a meaning of its own.
+        """
+        ...
+
+    def durations(self, workflow: str, last: int = 20) -> list[str]:
+        """Return the summaries of the `last` completed runs of a workflow, those first that came last."""
+        ...
+
+    def tidy(self, *, idle: bool) -> None:
+        """Do the housekeeping that is due: after each turn, or `idle`, when no step waits for a turn.
+
+        It costs next to nothing while nothing is due. Raises StoreError, and then poisons the store.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of everything; a second call does nothing. Other calls then raise StoreError."""
+        ...
+
+
+def moved(run: str, n: int) -> JournalMoved:
+    """Return the error that says that a round exists already."""
+    return JournalMoved(
+        f"run {run}: round {n} was written by another process, which goes on with the run",
+        f"look at it: gflow show {run}",
+    )

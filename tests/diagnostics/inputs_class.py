@@ -1,0 +1,12 @@
+"""A class Inputs that declares nothing."""
+
+from gflow import task
+
+
+class Inputs:
+    part: str = "patch"
+
+
+@task
+def bump() -> None:
+    print()

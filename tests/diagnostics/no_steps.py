@@ -1,0 +1,5 @@
+"""Nothing is decorated."""
+
+
+def build() -> None:
+    print()
