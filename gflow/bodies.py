@@ -33,8 +33,8 @@ class Job:
     """
 
     __slots__ = (
-        "arguments", "attempt", "called", "cancel_scope", "cancelled", "degraded", "error", "generation", "log_to",
-        "node", "processes", "rung", "seconds", "value",
+        "arguments", "attempt", "called", "cancel_scope", "cancelled", "degraded", "error", "generation",
+        "log_to", "node", "processes", "rung", "seconds", "value",
     )  # fmt: skip
 
     def __init__(self, node: Node, number: int, generation: int, rung: int, log_to: RunLog | None) -> None:
@@ -98,6 +98,7 @@ class Bodies:
         journal: Journal,
         inputs: Mapping[str, object],
         refs: Callable[[str], tuple[Ref | None, Place]],
+        *,
         folder: Path,
         log: RunLog | None = None,
     ) -> None:

@@ -169,7 +169,13 @@ def _decorator(kind: Kind, options: Options, role: str | None = None) -> Decorat
 
 def _options(after: Iterable[AnyStep], attempts: int | Retry | None, effects: Effects | None,
              policy: Policy | None, limit: int | None = None) -> Options:  # fmt: skip
-    return Options(tuple(after), attempts, effects, policy, limit)
+    return Options(_listed(after), attempts, effects, policy, limit)
+
+
+def _listed(given: Iterable[AnyStep]) -> tuple[AnyStep, ...]:
+    """Take one step, or a string, for a list of it: the compiler says what is wrong with it."""
+    is_list = isinstance(given, Iterable) and not isinstance(given, str)
+    return tuple(given) if is_list else (cast("AnyStep", given),)
 
 
 @overload

@@ -79,7 +79,7 @@ def locate(fn: Callable[..., Any], param: str | None = None, part: Part = "name"
 
 
 def locate_name(file: str, name: str, keyword: str | None = None) -> Place:
-    """Return where a file defines or assigns a name (anywhere in it, modules first).
+    """Return where a file defines or assigns a name: the last time, in the outermost scope that does.
 
     With `keyword`, where the call that is assigned gives that keyword: `package=` of `lint.using(package=3)`.
     """
@@ -89,7 +89,7 @@ def locate_name(file: str, name: str, keyword: str | None = None) -> Place:
         return source.name(node)
     if isinstance(node, ast.Assign | ast.AnnAssign):
         given = _keyword([node.value], keyword) if keyword else None
-        return source.place(given or _target(node, name) or node)
+        return source.place(given or next(target for target in _names(node) if target.id == name))
     return Place(file, 0)
 
 
@@ -131,12 +131,22 @@ class _Source:
         self.file = file
         self.lines = text.splitlines()
         self.functions: dict[str, list[Function]] = {}
-        self.bound: dict[str, ast.stmt] = {}
-        for node in ast.walk(_parse(text)):  # outer scopes come first
+        self.bound: dict[str, ast.AST] = {}
+        for node in ast.walk(_parse(text)):
             if isinstance(node, Function):
                 self.functions.setdefault(node.name, []).append(node)
-            for name in _bound_names(node):
-                self.bound.setdefault(name, node)  # type: ignore[arg-type]  # only statements bind names
+        self._bind(_parse(text).body)
+
+    def _bind(self, body: Iterable[ast.AST]) -> None:
+        """Remember what binds each name: the last statement of a scope, and the outermost scope."""
+        inner: list[ast.AST] = []
+        bound: dict[str, ast.AST] = {}
+        for node in _statements(body):
+            bound |= dict.fromkeys(_bound_names(node), node)
+            inner += node.body if isinstance(node, Function | ast.ClassDef) else ()
+        self.bound = {**bound, **self.bound}
+        if inner:
+            self._bind(inner)
 
     def function(self, name: str, line: int) -> Function | None:
         """Return the function whose code begins at a line, or near it if the file was edited since."""
@@ -179,18 +189,25 @@ def _parse(text: str) -> ast.Module:
         return ast.Module([], [])
 
 
-def _bound_names(node: ast.AST) -> Iterator[str]:
+def _statements(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    """Yield the statements of one scope, also those inside `if`, `try` and the like."""
+    for node in body:
+        yield node
+        if not isinstance(node, Function | ast.ClassDef | ast.expr):
+            yield from _statements(ast.iter_child_nodes(node))
+
+
+def _bound_names(node: ast.AST) -> list[str]:
     if isinstance(node, Function | ast.ClassDef):
-        yield node.name
-    elif isinstance(node, ast.Assign | ast.AnnAssign):
+        return [node.name]
+    return [name.id for name in _names(node)]
+
+
+def _names(node: ast.AST) -> Iterator[ast.Name]:
+    """Yield the names that an assignment binds."""
+    if isinstance(node, ast.Assign | ast.AnnAssign):
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        yield from (name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name))
-
-
-def _target(node: ast.Assign | ast.AnnAssign, name: str) -> ast.Name | None:
-    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-    names = [part for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)]
-    return next((part for part in names if part.id == name), None)
+        yield from (name for target in targets for name in ast.walk(target) if isinstance(name, ast.Name))
 
 
 def _first_line(function: Function) -> int:
@@ -206,18 +223,15 @@ def _part_of(function: Function, param: str | None, part: Part) -> Node | None:
     """Return the node of a part, or of the next larger one; None for the function's name."""
     if part == "return":
         return function.returns
-    if part == "keyword" and (given := _keyword(function.decorator_list, param)):
-        return given
     if part in {"decorator", "keyword"}:
-        return next(iter(function.decorator_list), None)
+        decorator = next(iter(function.decorator_list), None)
+        return _keyword(function.decorator_list, param) or decorator if part == "keyword" else decorator
     found = next((argument for argument in _arguments(function.args) if argument.arg == param), None)
-    if found is None or part == "parameter":
-        return found
-    if part == "annotation":
-        return found.annotation or found
-    if part == "default" and (default := _default(function.args, found)):
-        return default
-    return _only_name(found)
+    if found is None:
+        return None
+    name: Node = found if part == "parameter" else _only_name(found)
+    larger = {"annotation": found.annotation, "default": _default(function.args, found)}
+    return larger.get(part) or name
 
 
 def _only_name(argument: ast.arg) -> ast.arg:

@@ -123,7 +123,8 @@ _dump = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 def encode(events: Iterable[Event]) -> bytes:
     """Return the events of one round as a JSON array of arrays, `[["start", "build", 1, 0], …]`."""
-    return _dump([[_NAMES[type(event)], *event] for event in events]).encode()
+    text = _dump([[_NAMES[type(event)], *event] for event in events])
+    return text.encode("utf-8", "backslashreplace")  # a message may quote a file name that is not UTF-8
 
 
 def decode(records: bytes) -> list[Event]:

@@ -54,16 +54,28 @@ def unwrapped(error: BaseException) -> BaseException:
 
 
 def _user_tracebacks(tb: TracebackType | None) -> Iterator[TracebackType]:
-    """The step's own frame is the first outside gflow; libraries that it calls are left out."""
+    """The step's own file is the first outside gflow and Python; libraries that it calls are left out."""
     home: str | None = None
     while tb is not None:
         file = tb.tb_frame.f_code.co_filename
-        if not file.startswith(HERE):
-            folder = str(Path(file).parent)
-            home = home or folder
-            if folder == home or not file.startswith(_libraries()):
-                yield tb
+        folder = str(Path(file).parent)
+        if home is None and not file.startswith((HERE, *_python())):
+            home = folder
+        if home is not None and not file.startswith(HERE) and (folder == home or not _is_library(file)):
+            yield tb
         tb = tb.tb_next
+
+
+@cache
+def _python() -> tuple[str, ...]:
+    """Return where Python's own modules lie, without what is installed below them."""
+    stdlib = Path(sysconfig.get_path("stdlib"))
+    packages = (f"{stdlib / name}{os.sep}" for name in ("importlib", "asyncio", "concurrent"))
+    return (*packages, "<frozen")
+
+
+def _is_library(file: str) -> bool:
+    return file.startswith(_libraries())
 
 
 @cache

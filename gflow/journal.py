@@ -1,7 +1,8 @@
 """The one place where something becomes true: written first, told second.
 
 A journal is the history of one run, in rounds. Each round is signed together with the signature of the
-round before it, so a round can neither be changed, nor moved, nor left out.
+round before it, so a round can neither be changed, nor moved, nor left out. Not found is an older copy:
+a history without its newest rounds is one that was true.
 """
 
 from __future__ import annotations
@@ -78,6 +79,10 @@ class Journal:
         if self.listeners:
             self._tell(at, events)
         return n
+
+    def tidy(self, *, idle: bool) -> None:
+        """Let the store do the housekeeping that is due; `idle` when no step waits for a turn."""
+        self._store.tidy(idle=idle)
 
     def _tell(self, at: float, events: Sequence[Event]) -> None:
         for listener in self.listeners:

@@ -81,7 +81,7 @@ def eta(state: State, known: Medians, now: float) -> float | None:
         elif step.name not in known:
             return None
         else:
-            ran = now - slot.started if slot.status == "running" and slot.started else 0.0
+            ran = now - slot.started if slot.status == "running" and slot.started is not None else 0.0
             left[step.name] = max(0.0, known[step.name] - ran)
     return longest_path(state.outline, left)
 

@@ -14,7 +14,7 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import anyio
 
@@ -29,7 +29,7 @@ from gflow.events import Claimed, Created, Event, Outline, Ref, StatusChanged
 from gflow.journal import Journal, Listener
 from gflow.logs import RunLog
 from gflow.model import Durability, Graph, Run, StepError
-from gflow.scheduler import THREADS, Scheduler
+from gflow.scheduler import THREADS, Opening, Scheduler
 from gflow.state import State
 from gflow.stores import RunRow, Store
 from gflow.stores.memory import MemoryStore
@@ -83,7 +83,7 @@ class Session:
         """Return the value of a completed step, also when the run has ended and its store is closed."""
         if self.settings.folder is None or self.state.status == "running":
             return self.bodies.value(step)
-        with _opened(self.settings, read_only=True) as (store, keys):
+        with _opened(self.settings, "read") as (store, keys):
             return self.bodies.value(step, Journal(store, self.run, keys))
 
     def snapshot(self) -> Run:
@@ -155,7 +155,7 @@ def is_in_loop() -> bool:
 async def start(graph: Graph, given: Mapping[str, object], settings: Settings) -> Run:
     """Create a run of `graph` and drive it to its end."""
     values = inputs.bind(graph, given)
-    with _opened(settings, graph.durability) as (store, keys), ExitStack() as stack:
+    with _opened(settings, "create", graph.durability) as (store, keys), ExitStack() as stack:
         run_id = _new_id(store)
         _claim(settings, run_id, stack)
         journal = Journal(store, run_id, keys)
@@ -174,13 +174,13 @@ async def go_on(
     run_id: str, changed: Mapping[str, object], settings: Settings, workflow: Target | None = None
 ) -> Run:
     """Claim a run that stopped or died, and drive what is left; a completed one is returned as it is."""
-    with _opened(settings, read_only=True) as (store, _):
+    with _opened(settings, "resume") as (store, keys), ExitStack() as stack:
         row = find(store, run_id)
-    graph = compile(workflow or row.module)
-    with _opened(settings, graph.durability) as (store, keys), ExitStack() as stack:
         _claim(settings, row.id, stack)
         journal = Journal(store, row.id, keys)
         state = State().fold(journal.load())
+        assert state.created is not None, "a journal begins with the creation of its run"
+        graph = compile(workflow or state.created.module)
         values = _stored_inputs(state, journal, row.id)
         outline = progress.outline(graph)
         claim, payloads = _claimed(None if outline == state.outline else outline), list[bytes]()
@@ -271,7 +271,7 @@ def _session(
         log = RunLog(log_path(settings.folder, run), run)
         stack.callback(log.close)
     folder = (settings.folder or Path.cwd() / project.STATE) / "work" / run
-    bodies = Bodies(run, journal, values, ref_of, folder, log)
+    bodies = Bodies(run, journal, values, ref_of, folder=folder, log=log)
     known = progress.medians(store.durations(graph.name))
     return Session(run, graph, state, journal, bodies, known, settings)
 
@@ -281,15 +281,21 @@ def log_path(folder: Path, run_id: str) -> Path:
     return folder / "logs" / f"{run_id}.jsonl"
 
 
-async def _drive(session: Session, opening: list[Event], payloads: list[bytes]) -> Run:
+async def _drive(session: Session, events: list[Event], payloads: list[bytes]) -> Run:
     settings = session.settings
-    for event in opening:
-        session.state.apply(session.clock.now(), event)
+    opening = Opening(session.clock.now(), events, payloads)
+    for event in events:
+        session.state.apply(opening.at, event)
     session.journal.listeners.extend(listen(session) for listen in settings.listeners)
     scheduler = Scheduler(
-        Agenda(session.graph, session.state), session.journal, session.bodies, session.clock,
-        opening=opening, payloads=payloads, on_status=lambda: _row(session), threads=settings.threads,
-    )  # fmt: skip
+        Agenda(session.graph, session.state),
+        session.journal,
+        session.bodies,
+        session.clock,
+        opening=opening,
+        on_status=lambda: _row(session),
+        threads=settings.threads,
+    )
     try:
         async with _interruptible(scheduler, settings.signals):
             await scheduler.run()
@@ -329,11 +335,14 @@ def _note(run: Run, error: StepError) -> str:
 # ---------------------------------------------------------------- store, lock, signals
 
 
+Purpose = Literal["create", "resume", "read"]
+
+
 @contextmanager
 def _opened(
-    settings: Settings, durability: Durability | None = None, *, read_only: bool = False
+    settings: Settings, purpose: Purpose, durability: Durability | None = None
 ) -> Iterator[tuple[Store, Keys]]:
-    store, keys = open_store(settings, durability, read_only=read_only)
+    store, keys = open_store(settings, purpose, durability)
     try:
         yield store, keys
     finally:
@@ -342,24 +351,25 @@ def _opened(
 
 
 def open_store(
-    settings: Settings, durability: Durability | None = None, *, read_only: bool = False
+    settings: Settings, purpose: Purpose, durability: Durability | None = None
 ) -> tuple[Store, Keys]:
-    """Open the store of these settings, with the keys that sign it.
+    """Open the store of these settings, with the keys that sign it; only "create" makes them.
 
-    Raises UsageError if it is only to be read and is not there, StoreError if it cannot be used.
+    Raises UsageError if there is none yet, StoreError if it cannot be used.
     """
     if settings.folder is None:
         return MemoryStore(), Keys((secrets.token_bytes(32),))
-    if not read_only:
+    if purpose == "create":
         return SqliteStore(settings.folder, _durability(settings, durability)), _keys()
-    store = SqliteStore.existing(settings.folder)
+    wanted = _durability(settings, durability) if purpose == "resume" else None
+    store = SqliteStore.existing(settings.folder, wanted)
     if store is None:
         raise UsageError(f"there is no run in {settings.folder}", "gflow run MODULE makes one")
-    return store, _keys()
+    return store, _keys(create=False)
 
 
-def _keys() -> Keys:
-    return Keys.load(os.environ, Path.home())
+def _keys(*, create: bool = True) -> Keys:
+    return Keys.load(os.environ, Path.home(), create=create)
 
 
 def _durability(settings: Settings, durability: Durability | None) -> Durability:

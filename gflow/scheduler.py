@@ -18,7 +18,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from time import thread_time
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import anyio
 
@@ -36,6 +36,8 @@ AHEAD: Final = 0.02
 """Seconds' worth of quick steps that may be admitted ahead of a thread: what a crash leaves ambiguous."""
 CROWD: Final = 512
 """The most steps that one round admits ahead, and the most outcomes that wait for a commit."""
+LARGEST_ROUND: Final = 1 << 20
+"""Bytes of values in one round: whoever reads one of them reads past the others."""
 LAST_GRACE: Final = 8.0
 """Seconds that running bodies have to end when the run's caller was cancelled."""
 THREADS: Final = 32
@@ -44,10 +46,18 @@ LEAD: Final = "lead"
 CALLER: Final = "cancelled by its caller"
 
 
+class Opening(NamedTuple):
+    """What a run's first round begins with: events, applied `at` (Unix seconds), and their values."""
+
+    at: float
+    events: list[Event]
+    payloads: list[bytes]
+
+
 class Scheduler:
     """Drives one run from its agenda to a conclusion.
 
-    `opening` are the events that the first round begins with, `payloads` the values they refer to.
+    `opening` is what the first round begins with.
     `on_status` is called under the baton, before the commit, when the run's status changes; what it
     returns goes into the store's list of runs in the same transaction.
     """
@@ -59,8 +69,7 @@ class Scheduler:
         bodies: Bodies,
         clock: Clock,
         *,
-        opening: Sequence[Event] = (),
-        payloads: Sequence[bytes] = (),
+        opening: Opening,
         on_status: Callable[[], RunRow | None] = lambda: None,
         threads: int = THREADS,
     ) -> None:
@@ -69,8 +78,7 @@ class Scheduler:
         self.bodies = bodies
         self.clock = clock
         self.failure: BaseException | None = None
-        self._opening = list(opening)
-        self._payloads = list(payloads)
+        self._opening: Opening | None = opening
         self._on_status = on_status
         self._most_threads = threads
         self._lock = threading.Lock()
@@ -314,19 +322,19 @@ class Scheduler:
 
     def _turn(self) -> None:
         with self._lock:
-            batch, self._outcomes = self._outcomes, []
+            batch = self._take_batch()
             self._due = self._poked = False
         self._measure(batch)
-        values = self._payloads or [each.value.payload for each in batch if isinstance(each, Returned)]
-        outcomes = self._placed(batch)
-        now = self.clock.now()
-        turn = self._decide(outcomes, now)
-        events = [*self._opening, *turn.events]
-        self._payloads, self._opening = [], []
-        over = any(isinstance(event, StatusChanged) and event.status != "running" for event in turn.events)
+        opening, self._opening = self._opening, None
+        now = opening.at if opening else self.clock.now()
+        values = opening.payloads if opening else [o.value.payload for o in batch if isinstance(o, Returned)]
+        turn = self._decide(self._placed(batch), now)
+        events = [*opening.events, *turn.events] if opening else turn.events
+        over = any(isinstance(event, StatusChanged) for event in turn.events)
         if events:
-            row = self._on_status() if over or len(events) > len(turn.events) else None
+            row = self._on_status() if opening or over else None
             self.journal.append(now, events, values, row)  # ← what follows is true from here on
+            self.journal.tidy(idle=not (turn.admitted or self._jobs))
         jobs = [self._job(name) for name in turn.admitted]
         with self._lock:
             self._leading = False
@@ -335,6 +343,17 @@ class Scheduler:
                 self._finish()
             elif self.agenda.timers:
                 self._ring()
+
+    def _take_batch(self) -> list[Returned | Raised | Ended]:
+        """Take what has come in, up to a round's worth of values; the rest waits for the next turn."""
+        size = 0
+        for count, outcome in enumerate(self._outcomes):
+            size += len(outcome.value.payload) if isinstance(outcome, Returned) else 0
+            if size > LARGEST_ROUND and count:
+                batch, self._outcomes = self._outcomes[:count], self._outcomes[count:]
+                return batch
+        batch, self._outcomes = self._outcomes, []
+        return batch
 
     def _decide(self, outcomes: Iterable[Outcome], now: float) -> Turn:
         turn = next_events(self.agenda, outcomes, now, self._room())

@@ -69,7 +69,7 @@ class CommandFailed(CommandError):
         return _message(self.argv, f"was ended by signal {-self.code} ({name})", self.tail)
 
 
-class CommandTimeout(CommandError):
+class CommandTimeout(CommandError, TimeoutError):
     """A command had not ended after `seconds`, and was killed with everything it had started."""
 
     def __init__(self, argv: tuple[str, ...], seconds: float, tail: str = "") -> None:

@@ -60,9 +60,19 @@ def test_places_are_told_apart(one: Place, other: Place) -> None:
     assert (one.encode() == other.encode()) == (one == other)
 
 
-def test_places_are_told_apart_where_digits_meet() -> None:
-    """A path that ends in digits does not run into the generation that follows."""
-    assert Place("r", "fix~1", 12, 3).encode() != Place("r", "fix~11", 2, 3).encode()
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (Place("r", "fix~1", 12, 3), Place("r", "fix~11", 2, 3)),
+        (Place("r", "fix", 1, 23), Place("r", "fix", 12, 3)),
+        (Place("a:b", "c", 0, 1), Place("a", "b:c", 0, 1)),
+        (Place("ab", "c", 0, 1), Place("a", "bc", 0, 1)),
+        (Place("r", "fix:1", 1, 1), Place("r", "fix", 1, 11)),
+    ],
+)
+def test_places_are_told_apart_where_parts_meet(one: Place, other: Place) -> None:
+    """No part of a place runs into the next one."""
+    assert one.encode() != other.encode()
 
 
 @given(parts, parts)

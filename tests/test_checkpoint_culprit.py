@@ -209,6 +209,15 @@ def test_search_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         dumps([*range(20), threading.Lock()])
 
 
+def test_search_is_not_too_deep() -> None:
+    """A part that lies deeper than anybody reads is not named by its endless path."""
+    value: list[object] = [threading.Lock()]
+    for _ in range(100):
+        value = [value]
+    with pytest.raises(Unpicklable, match=f"^result: {LOCK}"):
+        dumps(value)
+
+
 def test_never_tried_again() -> None:
     """An unpicklable value is an error of its own severity that no retry matches."""
     error: Any = Unpicklable("lock", "result", LOCK)

@@ -383,6 +383,36 @@ def test_a_group_that_takes_a_value_first_waits_for_it_and_one_that_joins_it_doe
     assert "begins after\n  a  data\n\nends after\n  b  read only\n  c  member" in shown
 
 
+def test_a_step_tells_why_it_waits() -> None:
+    """A step waits for data, its own or its undo's, for its place in a stage, or for `after=`."""
+    undo = Undo(body, (Param("x", StepSource("x")), Param("u", StepSource("u"))), "")
+    nodes = [
+        *(leaf("d"), leaf("u"), leaf("o")),
+        group("g", "p", "x"),
+        leaf("p"),
+        leaf("x", "d", "p", undo=undo, after=frozenset({"d", "u", "o", "p"})),
+    ]
+    shown = drawing.why(graph(*nodes), "x").partition("begins after\n")[2].partition("\n\n")[0]
+    assert shown.splitlines() == [
+        "  d  data",
+        "  u  data of its undo",
+        "  o  after=",
+        "  p  data, place in the stage g",
+    ]
+
+
+def test_a_group_joins_what_its_stage_has_before_it() -> None:
+    """A member of a stage that a later group names is waited for because of its place, not as data."""
+    later = group("h", "b", params=(Param("a", StepSource("a")), Param("b", StepSource("b"))))
+    nodes = [
+        group("g", "a", "h"),
+        leaf("a"),
+        replace(later, after=frozenset({"a"}), joins=frozenset({"a", "b"})),
+        leaf("b"),
+    ]
+    assert "begins after\n  a  place in the stage g\n" in drawing.why(graph(*nodes), "h")
+
+
 # ---------------------------------------------------------------- plan
 
 
@@ -416,6 +446,19 @@ def test_what_does_not_wait_shares_a_number() -> None:
         ("4", "z"),
         ("5", "w"),
     ]
+
+
+def test_a_group_without_body_takes_no_turn() -> None:
+    """A milestone is not in the plan, and what begins after it begins as soon as its members have ended."""
+    nodes = [
+        group("s", "a", is_empty=True),
+        leaf("a"),
+        leaf("b", after=frozenset({"s"})),
+        leaf("c"),
+        leaf("d", "c"),
+    ]
+    shown = drawing.plan(graph(*nodes), {})
+    assert turns(shown) == [("1", "a"), ("1", "c"), ("2", "b"), ("2", "d")]
 
 
 @given(st.lists(st.sets(st.integers(0, 7)), min_size=1, max_size=8))

@@ -120,6 +120,7 @@ def problems_of(graph: Graph, given: Mapping[str, object]) -> list[str]:
         (typing.Optional[int], None, None),  # noqa: UP045  (users still write it)
         (int | str, "5", "5"),
         (int | str, 5, 5),
+        (str | Literal[1], "1", "1"),
         (int | date, "2024-05-06", date(2024, 5, 6)),
         (Part, "minor", "minor"),
         (Literal[1, 2], "1", 1),
@@ -255,6 +256,14 @@ def test_defaults_are_taken_as_they_are() -> None:
     """A default is not validated: it is the author's."""
     default = object()
     assert inputs.bind(make(InputSpec("x", int, default)), {}) == {"x": default}
+
+
+def test_a_computed_default_is_made_for_every_run() -> None:
+    """A default that a function makes is made anew, also where no class `Inputs` makes it."""
+    graph = make(InputSpec("x", list[str], Computed(list)))
+    first, second = inputs.bind(graph, {})["x"], inputs.bind(graph, {})["x"]
+    assert first == second == []
+    assert first is not second
 
 
 def test_pydantic_is_loaded_only_for_what_it_has_to_check() -> None:

@@ -57,6 +57,27 @@ def test_release(tmp_path: Path) -> None:
     ownership.claim(tmp_path, "k3f9").release()
 
 
+def test_release_beside_a_copy(tmp_path: Path) -> None:
+    """The release also holds while another process has the descriptor, between its fork and its exec."""
+    claim = ownership.claim(tmp_path, "k3f9")
+    assert claim._fd is not None
+    copy = os.dup(claim._fd)
+    claim.release()
+    ownership.claim(tmp_path, "k3f9").release()
+    os.close(copy)
+
+
+def test_owner_signs_in_alone(tmp_path: Path) -> None:
+    """Nothing is left of what an earlier owner wrote."""
+    ownership.claim(tmp_path, "k3f9").release()
+    lock_file(tmp_path).write_text("x" * 500)
+    claim = ownership.claim(tmp_path, "k3f9")
+    owner = ownership.owner(tmp_path, "k3f9")
+    assert owner is not None
+    assert owner.pid == os.getpid()
+    claim.release()
+
+
 def test_claimed_already(tmp_path: Path) -> None:
     """A run that is owned cannot be claimed, and the error names the owner."""
     claim = ownership.claim(tmp_path, "k3f9")

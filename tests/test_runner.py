@@ -483,7 +483,7 @@ def test_a_cancelled_caller_leaves_a_run_that_can_be_resumed(home: Path) -> None
 
     anyio.run(main)
     settings = runner.Settings(folder=home / ".gflow")
-    store, _ = runner.open_store(settings, read_only=True)
+    store, _ = runner.open_store(settings, "read")
     (row,) = store.runs()
     store.close()
     assert row.status == "interrupted"

@@ -330,6 +330,11 @@ def test_errors_pickle(error: CommandError) -> None:
     assert copy.argv == ("git", "push")
 
 
+def test_timeout_is_transient() -> None:
+    """A command's timeout is a TimeoutError, which the default table of severities calls low."""
+    assert isinstance(CommandTimeout(("a",), 1.5), TimeoutError)
+
+
 def test_other_messages() -> None:
     """A timeout and a kill say so, with the last lines."""
     assert (

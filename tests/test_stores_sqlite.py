@@ -530,7 +530,8 @@ def test_blob_cannot_be_written(store: SqliteStore, folder: Path, monkeypatch: p
     """A blob that cannot be written leaves nothing behind, names the remedy, and poisons nothing."""
 
     def full(fd: int) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+        if stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(errno.ENOSPC, "No space left on device")
 
     store.put_blob(b"x")
     before = sorted((folder / "blobs").rglob("??????*"))
@@ -541,6 +542,15 @@ def test_blob_cannot_be_written(store: SqliteStore, folder: Path, monkeypatch: p
     assert caught.value.remedy == "make room on the disk, then resume the run"
     assert sorted((folder / "blobs").rglob("??????*")) == before
     store.append("k3f9", numbered(1), b"")
+
+
+def test_blob_outside(store: SqliteStore, tmp_path: Path) -> None:
+    """The name of a blob leads nowhere else."""
+    store.put_blob(b"x")
+    (tmp_path / "secret").write_text("secret")
+    for name in ("../secret", str(tmp_path / "secret")):
+        with pytest.raises(StoreError, match="is not the name of a blob"):
+            store.blob(name)
 
 
 def test_blob_is_another_kind_of_file(store: SqliteStore, folder: Path) -> None:

@@ -351,6 +351,14 @@ def test_a_completed_run_is_not_told_again() -> None:
     assert stream.getvalue() == "release-workflow 1.0.0 · run k3f9 · completed: nothing was left to do\n"
 
 
+def test_the_thread_ends_with_the_run() -> None:
+    """The terminal's own thread ends when the run does, whether or not anybody closes the terminal."""
+    page, _ = terminal()
+    Story().begin(page.listener).after(0.0, StatusChanged("failed"))
+    page._thread.join(60)
+    assert not page._thread.is_alive()
+
+
 def test_a_closed_stream() -> None:
     """A stream that nobody reads any more harms no run."""
     page, stream = terminal()
@@ -379,6 +387,9 @@ def test_the_live_area() -> None:
     shown += ["--- the wait alone"]
     story.after(1.0, done("performance_test"), done("code_review"))
     shown += [*view.area(story.clock.now() + 0.1, 3), view.heartbeat(story.clock.now() + 0.1)]
+    shown += ["--- it runs again"]
+    story.after(1.4, Started("security_scan", 2))
+    shown += [*view.area(story.clock.now() + 0.1, 4)]
     assert_golden("live", "\n".join(shown) + "\n")
 
 
@@ -484,6 +495,7 @@ def test_live_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
     page = Terminal(stream, {"TERM": "xterm", "NO_COLOR": "1"}, wait=wait)
     story = Story().begin(page.listener).takes("version_bump").after(0.0, Started("changelog", 1))
     look("one step runs")
+    assert stream.getvalue().count("\x1b[?25l") == stream.getvalue().count("\x1b[?25h"), "the cursor is shown"
     look("and still runs")
     story.after(0.1, done("changelog"))
     look("nothing runs")
@@ -494,7 +506,6 @@ def test_live_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
     page.conclude(story.snapshot(alive=False))
     shown.append(f"--- the end\n{stream.screen()}")
     assert set(asked) == {0.1}
-    assert stream.getvalue().rindex("\x1b[?25l") < stream.getvalue().index("\x1b[?25h"), "the cursor stays"
     assert_golden("drawn", "".join(shown))
 
 
@@ -645,7 +656,7 @@ def finished(*steps: tuple[str, float, float], **more: Any) -> Run:
         ([("a", 0, 1)], "a"),
         ([("a", 0, 1), ("b", 1, 3), ("c", 3, 4)], "b"),
         ([("a", 0, 5), ("b", 0, 1), ("c", 5, 6)], "a"),  # b ran beside a
-        ([("a", 0, 9), ("b", 0, 1), ("c", 1, 10)], "c"),  # a ran beside the chain that ended last
+        ([("a", 0, 9.5), ("b", 0, 1), ("c", 1, 10)], "c"),  # a ran beside the chain that ended last
     ],
 )
 def test_bound_by(steps: list[tuple[str, float, float]], name: str | None) -> None:

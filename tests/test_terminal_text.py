@@ -58,6 +58,7 @@ def test_marks_fit_together() -> None:
     assert fitting("cp1252")("✓ 1 · 2 → 3 é 測") == "+ 1 - 2 -> 3 é ?"
     assert fitting("utf-8")("✓ 1 · 2 → 3 é 測") == "✓ 1 · 2 → 3 é 測"
     assert fitting(None)("✓") == "✓"
+    assert fitting("no such encoding")("✓") == "+"
     assert {mark for mark, text in ASCII.items() if len(text) > 1} == {"→", "…"}
 
 

@@ -8,17 +8,15 @@ from __future__ import annotations
 import collections.abc
 import types
 from collections.abc import Callable
-from enum import Enum, Flag
+from enum import Enum
 from inspect import Signature
-from typing import Any, Final, ForwardRef, Literal, ParamSpec, TypeVar, get_args, get_origin
+from typing import Any, Final, ForwardRef, Literal, ParamSpec, TypeVar, get_args
 
 from gflow.annotations.callables import signature_flows, takes_anything
 from gflow.annotations.forms import (
-    CALLABLE,
     Unresolved,
     arguments_of,
     class_of,
-    is_class,
     is_form,
     is_newtype,
     is_protocol,
@@ -28,8 +26,19 @@ from gflow.annotations.forms import (
 )
 from gflow.annotations.generics import seen_as, solution_of
 from gflow.annotations.members import Overloads, find
+from gflow.annotations.parts import (
+    bound_of,
+    instance_of,
+    is_guard,
+    is_known,
+    key,
+    literals_of,
+    parts_of,
+    signatures_of,
+    typed,
+    values_of,
+)
 from gflow.annotations.protocols import as_protocol, names_of, protocol_flows
-from gflow.annotations.signatures import callable_signature
 from gflow.annotations.tuples import tuple_flows
 from gflow.annotations.typed_dicts import typed_dict_flows
 from gflow.annotations.variance import Variance, body_flows, variance_of
@@ -51,12 +60,16 @@ def assignable(source: object, target: object) -> Verdict:
     True: surely. False: a type checker would refuse it. None: that cannot be told, as where one of the
     types is `Unresolved`. Nothing is raised, whatever the annotations are.
     """
-    if type(source) is type and type(target) is type and issubclass(source, target):
+    if type(source) is type and type(target) is type and _is_subclass(source, target):
         return True
     try:
         return _Question().flows(source, target)
     except Exception:  # noqa: BLE001  classes may do anything when they are compared
         return None
+
+
+def _is_subclass(source: type[Any], target: type[Any]) -> bool:
+    return issubclass(source, target) or _is_promoted(source, target)
 
 
 def _is_promoted(source: type[Any], target: type[Any]) -> bool:
@@ -91,7 +104,7 @@ class _Question:
         if source is target and not isinstance(source, str | ForwardRef | Unresolved):
             return True
         source, target = plain(source), plain(target)
-        pair = _key(source), _key(target)
+        pair = key(source), key(target)
         if pair in self._open:
             return True
         self._asked += 1
@@ -104,7 +117,7 @@ class _Question:
             self._open.pop()
 
     def _answer(self, source: object, target: object) -> Verdict:
-        for rule in self._RULES:
+        for rule in _RULES:
             answer = rule(self, source, target)
             if answer is not _Other.RULE:
                 return answer
@@ -112,7 +125,7 @@ class _Question:
 
     # ------------------------------------------------------------ what fits everything, or nothing
 
-    def _gradual(self, source: object, target: object) -> _Answer:
+    def gradual(self, source: object, target: object) -> _Answer:
         if source is Any or target is Any or target is object:
             return True
         if isinstance(source, Unresolved) or isinstance(target, Unresolved):
@@ -121,15 +134,21 @@ class _Question:
             return target is not types.NoneType
         return _Other.RULE
 
-    def _nothing(self, source: object, target: object) -> _Answer:
-        if is_form(source, "Never", "NoReturn"):
-            return True
-        return False if is_form(target, "Never", "NoReturn") else _Other.RULE
+    def unknown(self, source: object, target: object) -> _Answer:
+        """Give up on `Self`, a ParamSpec, what is no type at all, but for equal ones."""
+        if is_guard(source) and not is_guard(target):
+            return self.flows(bool, target)
+        if is_known(source) and is_known(target):
+            return _Other.RULE
+        return True if source == target else None
+
+    def from_never(self, source: object, _: object) -> _Answer:
+        return True if is_form(source, "Never", "NoReturn") else _Other.RULE
 
     # ------------------------------------------------------------ type variables
 
-    def _into_variable(self, source: object, target: object) -> _Answer:
-        """A variable of the parameter's own function is solved by the first value that flows into it."""
+    def into_variable(self, source: object, target: object) -> _Answer:
+        """Solve a variable of the parameter's own function by the first value that flows into it."""
         if not isinstance(target, TypeVar):
             return _Other.RULE
         if target in self._solved or target == source:
@@ -137,10 +156,10 @@ class _Question:
         self._solved[target] = source
         if target.__constraints__:
             return any_of(self.flows(source, one) for one in target.__constraints__)
-        return self.flows(source, _bound_of(target))
+        return self.flows(source, bound_of(target))
 
-    def _from_variable(self, source: object, target: object) -> _Answer:
-        """A variable that comes as a value may stand for any type that its bound allows."""
+    def from_variable(self, source: object, target: object) -> _Answer:
+        """Compare a variable that comes as a value: it may stand for any type that its bound allows."""
         if not isinstance(source, TypeVar):
             return _Other.RULE
         if is_union(target) and any(one == source for one in get_args(target)):
@@ -148,7 +167,7 @@ class _Question:
         if source.__constraints__:
             verdicts = {self.flows(one, target) for one in source.__constraints__}
             return verdicts.pop() if len(verdicts) == 1 else None
-        bound = _bound_of(source)
+        bound = bound_of(source)
         if source in self._solved:
             return True if self.flows(self._solved[source], target) is True else None
         verdict = self.flows(bound, target)
@@ -156,46 +175,40 @@ class _Question:
 
     # ------------------------------------------------------------ unions, literals, new types
 
-    def _from_union(self, source: object, target: object) -> _Answer:
-        parts = _parts_of(source)
+    def from_union(self, source: object, target: object) -> _Answer:
+        parts = parts_of(source)
         return all_of(self.flows(one, target) for one in parts) if parts else _Other.RULE
 
-    def _into_union(self, source: object, target: object) -> _Answer:
+    def into_union(self, source: object, target: object) -> _Answer:
         if not is_union(target):
             return _Other.RULE
         verdict = any_of(self.flows(source, one) for one in get_args(target))
-        if verdict is not True and (values := _values_of(source)):
+        if verdict is not True and (values := values_of(source)):
             return all_of(self.flows(Literal[value], target) for value in values)
         return verdict
 
-    def _from_new_type(self, source: object, target: object) -> _Answer:
+    def from_new_type(self, source: object, target: object) -> _Answer:
         if not is_newtype(source):
             return _Other.RULE
         return source == target or self.flows(source.__supertype__, target)
 
-    def _into_new_type(self, source: object, target: object) -> _Answer:
-        return False if is_newtype(target) else _Other.RULE
+    def into_new_type(self, _: object, target: object) -> _Answer:
+        return False if is_newtype(target) or is_form(target, "Never", "NoReturn") else _Other.RULE
 
-    def _literal(self, source: object, target: object) -> _Answer:
-        given, wanted = _literals_of(source), _literals_of(target)
+    def literal(self, source: object, target: object) -> _Answer:
+        given, wanted = literals_of(source), literals_of(target)
         if wanted:
-            values = given or _values_of(source)
-            return bool(values) and all(_typed(value) in map(_typed, wanted) for value in values)
+            values = given or values_of(source)
+            return bool(values) and all(typed(value) in map(typed, wanted) for value in values)
         if is_form(target, "LiteralString"):
             return bool(given) and all(isinstance(value, str) for value in given)
         if given:
             return all_of(self.flows(kind, target) for kind in {type(value): None for value in given})
         return self.flows(str, target) if is_form(source, "LiteralString") else _Other.RULE
 
-    def _unknown(self, source: object, target: object) -> _Answer:
-        """`Self`, a ParamSpec, what is no type at all."""
-        if _is_guard(source) and not _is_guard(target):
-            return self.flows(bool, target)
-        if _is_known(source) and _is_known(target):
-            return _Other.RULE
-        return True if source == target else None
+    # ------------------------------------------------------------ typed dicts
 
-    def _typed_dict(self, source: object, target: object) -> _Answer:
+    def typed_dict(self, source: object, target: object) -> _Answer:
         given, wanted = (is_typed_dict(class_of(one)) for one in (source, target))
         if given and wanted:
             return typed_dict_flows(source, target, self.flows)
@@ -207,12 +220,12 @@ class _Question:
 
     # ------------------------------------------------------------ callables and classes as values
 
-    def _callable(self, source: object, target: object) -> _Answer:
-        wanted = _signatures_of(target)
+    def callable(self, source: object, target: object) -> _Answer:
+        wanted = signatures_of(target)
         if not wanted:
             is_method = isinstance(source, Signature | Overloads)
             return _Other.RULE if not is_method else None if as_protocol(target) else False
-        given = _signatures_of(source)
+        given = signatures_of(source)
         if given:
             return all_of(self._call_flows(given, one) for one in wanted)
         if class_of(source) is type:
@@ -226,25 +239,25 @@ class _Question:
 
     def _made_by(self, source: object, wanted: Signature) -> Verdict:
         """Return whether calling a class gives what is wanted; which arguments it takes is not worked out."""
-        if _instance_of(source) is Any:
+        if instance_of(source) is Any:
             return True
-        made = self.flows(_instance_of(source), wanted.return_annotation)
+        made = self.flows(instance_of(source), wanted.return_annotation)
         return made if takes_anything(wanted) else at_best(None, made)
 
-    def _type_object(self, source: object, target: object) -> _Answer:
-        given, wanted = _instance_of(source), _instance_of(target)
+    def type_object(self, source: object, target: object) -> _Answer:
+        given, wanted = instance_of(source), instance_of(target)
         if given is None and wanted is None:
             return _Other.RULE
         if given is not None and wanted is not None:
             return self.flows(given, wanted)
         if given is None:
             return None if issubclass(class_of(source) or object, type) else False
-        verdict = self._class(type(class_of(given) or object), target)
+        verdict = self.nominal(type(class_of(given) or object), target)
         return None if verdict is False and _may_fit(given, target) else verdict
 
     # ------------------------------------------------------------ classes
 
-    def _class(self, source: object, target: object) -> _Answer:
+    def nominal(self, source: object, target: object) -> _Answer:
         given, wanted = class_of(source), class_of(target)
         if given is None or wanted is None:
             return _Other.RULE
@@ -267,20 +280,20 @@ class _Question:
         given, wanted = solution_of(source), solution_of(target)
         if given:
             return all_of(self._argument(cls, one, given[one], wanted[one]) for one in given)
-        pairs = zip(arguments_of(source), arguments_of(target), strict=False)
-        return all_of(self._argument(cls, None, *pair) for pair in pairs)
+        one, other = arguments_of(source), arguments_of(target)
+        if len(one) != len(other):
+            return None if one and other else True
+        return all_of(self._argument(cls, None, *pair) for pair in zip(one, other, strict=True))
 
     def _argument(self, cls: type[Any], parameter: object, given: object, wanted: object) -> Verdict:
         if isinstance(parameter, ParamSpec):
             return True if given == wanted or Ellipsis in (given, wanted) else None
-        there, back = self.flows(given, wanted), self.flows(wanted, given)
-        if there is back is True:
-            return True
         variance = self._variance_of(cls, parameter)
         if variance == "covariant":
-            return there
+            return self.flows(given, wanted)
         if variance == "contravariant":
-            return back
+            return self.flows(wanted, given)
+        there, back = self.flows(given, wanted), self.flows(wanted, given)
         return all_of([there, back]) if variance == "invariant" or there == back else None
 
     def _variance_of(self, cls: type[Any], parameter: object) -> Variance | None:
@@ -293,88 +306,30 @@ class _Question:
             self._inferring.pop()
 
     def _body_flows(self, source: object, target: object) -> Verdict:
-        self._open.append((_key(source), _key(target)))
+        self._open.append((key(source), key(target)))
         try:
             return body_flows(source, target, self.flows)
         finally:
             self._open.pop()
 
-    _RULES: tuple[Callable[[_Question, object, object], _Answer], ...] = (
-        _gradual,
-        _nothing,
-        _into_variable,
-        _from_variable,
-        _from_union,
-        _into_union,
-        _from_new_type,
-        _into_new_type,
-        _literal,
-        _unknown,
-        _typed_dict,
-        _callable,
-        _type_object,
-        _class,
-    )
 
-
-# ---------------------------------------------------------------- looking at one type
-
-
-def _key(annotation: object) -> object:
-    """Return what is equal for equal types: `typing.List[int]` and `list[int]` are not."""
-    cls = class_of(annotation)
-    return annotation if cls is None else (cls, arguments_of(annotation))
-
-
-def _bound_of(variable: TypeVar) -> object:
-    return object if variable.__bound__ is None else variable.__bound__
-
-
-def _parts_of(annotation: object) -> tuple[object, ...]:
-    """Return the types of which a type is the union; none if it is no union."""
-    if is_union(annotation):
-        return get_args(annotation)
-    literals = _literals_of(annotation)
-    if len(literals) > 1:
-        return tuple(Literal[value] for value in literals)
-    if class_of(annotation) is type and is_union(_instance_of(annotation)):
-        return tuple(types.GenericAlias(type, (one,)) for one in get_args(_instance_of(annotation)))
-    return ()
-
-
-def _literals_of(annotation: object) -> tuple[object, ...]:
-    return get_args(annotation) if is_form(get_origin(annotation), "Literal") else ()
-
-
-def _values_of(annotation: object) -> tuple[object, ...]:
-    """Return all values of a type that has few: bool, None, an enum."""
-    if annotation is bool:
-        return (True, False)
-    if annotation is types.NoneType:
-        return (None,)
-    if is_class(annotation) and issubclass(annotation, Enum) and not issubclass(annotation, Flag):
-        return tuple(annotation)
-    return ()
-
-
-def _typed(value: object) -> tuple[type[Any], object]:
-    """Return a value with its type: 1 and True are equal, and different literals."""
-    return type(value), value
-
-
-def _is_guard(annotation: object) -> bool:
-    return is_form(get_origin(annotation), "TypeGuard", "TypeIs")
-
-
-def _is_known(annotation: object) -> bool:
-    return class_of(annotation) is not None or isinstance(annotation, Signature | Overloads)
-
-
-def _instance_of(annotation: object) -> object | None:
-    """Return X for `type[X]`; None for what is no such type."""
-    if class_of(annotation) is not type:
-        return None
-    return next(iter(arguments_of(annotation)), Any)
+_RULES: Final[tuple[Callable[[_Question, object, object], _Answer], ...]] = (
+    _Question.gradual,
+    _Question.unknown,
+    _Question.from_never,
+    _Question.into_variable,
+    _Question.from_variable,
+    _Question.from_union,
+    _Question.into_union,
+    _Question.from_new_type,
+    _Question.into_new_type,
+    _Question.literal,
+    _Question.typed_dict,
+    _Question.callable,
+    _Question.type_object,
+    _Question.nominal,
+)
+"""The first that knows the kind of question decides."""
 
 
 def _may_fit(given: object, target: object) -> bool:
@@ -383,12 +338,3 @@ def _may_fit(given: object, target: object) -> bool:
     if protocol is None or cls is None:
         return protocol is not None
     return all(hasattr(cls, name) for name in names_of(protocol))
-
-
-def _signatures_of(annotation: object) -> tuple[Signature, ...]:
-    if isinstance(annotation, Overloads):
-        return annotation.signatures
-    if isinstance(annotation, Signature):
-        return (annotation,)
-    is_callable = class_of(annotation) is CALLABLE
-    return (callable_signature(annotation),) if is_callable else ()

@@ -34,7 +34,7 @@ def is_awaitable(annotation: object) -> bool:
 
 
 def _result_of_await(annotation: object) -> object:
-    """Return `Awaitable[T]` for a class whose `__await__` says so; itself where nothing does, as `Task[T]`."""
+    """Return `Awaitable[T]` as `__await__` says it; the class itself where it does not: `Task[T]`."""
     method = find(annotation, "__await__")
     if method is None or not isinstance(method.type, Signature):
         return annotation

@@ -29,15 +29,17 @@ def takes_anything(signature: Signature) -> bool:
 
 
 def with_names_of(source: Signature, target: Signature) -> Signature:
-    """Return `source` with its positional parameters named as those of `target`."""
-    names = [one.name for one in _Taken.of(target).positional]
+    """Return `source` with its positional parameters named and passed as those of `target`."""
+    named = _Taken.of(target).positional
     renamed = [
-        one.replace(name=names[index]) if index < len(names) and one.kind in _POSITIONAL else one
+        one.replace(name=named[index].name, kind=named[index].kind)
+        if index < len(named) and one.kind in _POSITIONAL
+        else one
         for index, one in enumerate(source.parameters.values())
     ]
     try:
         return source.replace(parameters=renamed)
-    except ValueError:  # another parameter has that name
+    except ValueError:  # they do not go with the other parameters
         return source
 
 
@@ -88,10 +90,9 @@ def _is_pack(annotation: object) -> bool:
 def _parameters_flow(source: _Taken, target: _Taken, flows: Flows) -> Verdict:
     if source.is_unsolved or target.is_unsolved:
         return True if source == target else None
-    parts = [
-        *_positional(source, target, flows),
-        *([] if target.is_open else _further(source, target, flows)),
-    ]
+    parts = list(_positional(source, target, flows))
+    if not target.is_open:
+        parts += _further(source, target, flows)
     return all_of(parts)
 
 

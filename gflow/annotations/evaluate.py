@@ -60,10 +60,10 @@ def _resolved(annotation: object, namespace: _Namespace, active: frozenset[str])
     """Evaluate the top of an annotation, then its arguments; `active` are the strings around it."""
     for _ in range(DEPTH):
         value = _next_value(annotation, namespace)
-        if value is annotation:
-            break
         if isinstance(annotation, str | ForwardRef):
             active |= {text_of(annotation)}
+        elif value is annotation:
+            break
         annotation = value
     else:
         raise RecursionError("it refers to itself")
@@ -137,6 +137,8 @@ class _Namespace:
         if self._deferred is None:
             self._deferred = self._recalled()
             self._globals = self._deferred.globals
+            if name in self._globals:  # it was imported for an annotation before this one
+                return True
         return self._deferred.bind(name)
 
     def _recalled(self) -> _Deferred:

@@ -7,11 +7,12 @@ A type of typing_extensions can only occur if the user has loaded it, so it is l
 from __future__ import annotations
 
 import collections.abc
+import functools
 import inspect
 import sys
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import InitVar, dataclass
 from enum import Enum
 from typing import Any, Final, ForwardRef, NewType, ParamSpec, TypeGuard, TypeVar, get_origin
@@ -24,6 +25,8 @@ QUALIFIERS: Final = ("Final", "ClassVar", "Required", "NotRequired", "ReadOnly")
 CALLABLE: Final[Any] = collections.abc.Callable
 """The origin of every `Callable[...]`."""
 
+_INIT_VAR: Final[Any] = InitVar
+SELF: Final[Any] = typing.Self
 _UNION: Final[Any] = typing.Union
 
 
@@ -50,12 +53,19 @@ def is_missing(annotation: object) -> bool:
 
 def named(name: str) -> tuple[object, ...]:
     """Return what typing and, if it is loaded, typing_extensions call `name`."""
-    modules = (typing, sys.modules.get("typing_extensions"))
+    return _named(name, sys.modules.get("typing_extensions"))
+
+
+@functools.cache
+def _named(name: str, extensions: types.ModuleType | None) -> tuple[object, ...]:
+    modules = (typing, extensions)
     return tuple(vars(module)[name] for module in modules if module and name in vars(module))
 
 
 def is_form(annotation: object, *names: str) -> bool:
     """Return whether an annotation is one of these special forms, without brackets."""
+    if annotation is None:
+        return False
     return any(annotation is form for name in names for form in named(name))
 
 
@@ -77,7 +87,7 @@ def is_newtype(annotation: object) -> TypeGuard[NewType]:
 
 def is_class(annotation: object) -> TypeGuard[type[Any]]:
     """Return whether an annotation is a class without arguments."""
-    return isinstance(annotation, type) and get_origin(annotation) is None
+    return isinstance(annotation, type)
 
 
 def is_protocol(annotation: object) -> TypeGuard[type[Any]]:
@@ -99,14 +109,18 @@ def is_named_tuple(annotation: object) -> TypeGuard[type[Any]]:
 
 def class_of(annotation: object) -> type[Any] | None:
     """Return the class that an annotation is about: `list` for `list[int]`; None if it is about none."""
-    origin = get_origin(annotation) or annotation
-    return origin if isinstance(origin, type) else None
+    origin = annotation if is_class(annotation) else get_origin(annotation)
+    return origin if is_class(origin) else None
 
 
 def arguments_of(annotation: object) -> tuple[object, ...]:
     """Return what stands in the brackets, flat: `(int, str)` for `Callable[[int], str]`."""
-    args = getattr(annotation, "__args__", ()) if get_origin(annotation) is not None else ()
-    return args if isinstance(args, tuple) else ()
+    return () if get_origin(annotation) is None else tuple(getattr(annotation, "__args__", ()))
+
+
+def is_parameter_list(annotation: object) -> TypeGuard[Sequence[object]]:
+    """Return whether an argument is what a ParamSpec stands for: `[int, str]`."""
+    return isinstance(annotation, list | tuple)
 
 
 def text_of(annotation: str | ForwardRef) -> str:
@@ -157,6 +171,8 @@ def strip(annotation: object) -> tuple[object, tuple[object, ...]]:
 
 def plain(annotation: object) -> object:
     """Return the type itself, without Annotated, aliases and qualifiers; `typing.List` is `list`."""
+    if type(annotation) is type:
+        return Any if is_missing(annotation) else annotation
     for _ in range(DEPTH):
         inner = _without_wrapper(strip(annotation)[0])
         if inner is annotation:
@@ -172,8 +188,8 @@ def _without_wrapper(annotation: object) -> object:
         return types.NoneType
     if isinstance(annotation, str | ForwardRef):
         return Unresolved(text_of(annotation), "a string that was not evaluated")
-    if isinstance(annotation, InitVar):
-        return annotation.type
+    if isinstance(annotation, _INIT_VAR):
+        return getattr(annotation, "type", Any)
     return _without_brackets(annotation)
 
 
@@ -224,7 +240,7 @@ def substitute(annotation: object, types_of: Mapping[object, object]) -> object:
 
 def replace_arguments(annotation: object, change: typing.Callable[[object], object]) -> object:
     """Return an annotation with every argument changed; the same object if none of them was."""
-    if isinstance(annotation, (tuple, list)):  # the parameters of a ParamSpec
+    if is_parameter_list(annotation):
         return tuple(change(part) for part in annotation)
     if is_form(get_origin(annotation), "Literal"):
         return annotation
@@ -256,7 +272,5 @@ def _rebuilt(annotation: Any, arguments: tuple[object, ...]) -> object:
 def _callable(parameters: tuple[object, ...], returns: object) -> object:
     first = parameters[0] if len(parameters) == 1 else None
     if first is Ellipsis or isinstance(first, ParamSpec) or is_form(get_origin(first), "Concatenate"):
-        return collections.abc.Callable[first, returns]
-    if isinstance(first, (tuple, list)):
-        parameters = tuple(first)
-    return collections.abc.Callable[list(parameters), returns]
+        return CALLABLE[first, returns]
+    return CALLABLE[list(first if is_parameter_list(first) else parameters), returns]

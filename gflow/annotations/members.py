@@ -9,12 +9,13 @@ import typing
 from collections.abc import Mapping
 from dataclasses import InitVar, dataclass
 from inspect import Signature
-from typing import Any, Final, Self
+from typing import Any, Final, cast
 
 from gflow.annotations.declarations import evaluated_in, own_annotations
-from gflow.annotations.forms import class_of, plain, qualifiers_of, substitute
+from gflow.annotations.forms import SELF, class_of, plain, qualifiers_of, substitute
 from gflow.annotations.generics import seen_as, solution_of
 from gflow.annotations.signatures import UNSEEN, bound, declared_signature, substituted
+from gflow.annotations.stdlib import ORDERING, UNORDERED
 from gflow.annotations.verdict import Verdict
 
 _OPEN: Final = (types.SimpleNamespace, types.ModuleType)
@@ -30,7 +31,7 @@ class Member:
     writable: Verdict = False
 
 
-def find(annotation: object, name: str, itself: object = Self) -> Member | None:
+def find(annotation: object, name: str, itself: object = SELF) -> Member | None:
     """Return a member of the instances of a class; None if there surely is none.
 
     Its type is UNSEEN where something of that name exists, or may, that nothing declares. `itself` is
@@ -47,17 +48,11 @@ def find(annotation: object, name: str, itself: object = Self) -> Member | None:
         if member is not None:
             writable = member.writable and _writable(cls)
             return Member(_specialised(member.type, annotation, owner, itself), writable)
-    return Member(_attrs_type(cls, name), None) if _may_hide(cls, name) else None
-
-
-def _attrs_type(cls: type[Any], name: str) -> object:
-    """Return the type of an attribute that attrs knows and no annotation tells: `x = attr.ib(type=int)`."""
-    types_of = {attribute.name: attribute.type for attribute in getattr(cls, "__attrs_attrs__", ())}
-    return UNSEEN if types_of.get(name) is None else evaluated_in(cls, types_of[name])
+    return Member(UNSEEN, None) if _may_hide(cls, name) else None
 
 
 def _specialised(member_type: object, annotation: object, owner: type[Any], itself: object) -> object:
-    types_of = {**solution_of(seen_as(annotation, owner) or owner), Self: itself}
+    types_of = {**solution_of(seen_as(annotation, owner) or owner), SELF: itself}
     if isinstance(member_type, Overloads):
         return Overloads(tuple(substituted(one, types_of) for one in member_type.signatures))
     if isinstance(member_type, Signature):
@@ -79,11 +74,19 @@ def _own_member(owner: type[Any], name: str) -> Member | None:
     annotations = own_annotations(owner)
     if name in annotations:
         return _annotated(owner, annotations[name])
-    if name not in vars(owner):
+    if name in _attrs_of(owner):
+        return Member(evaluated_in(owner, _attrs_of(owner)[name]), writable=True)
+    if name not in vars(owner) or (name in ORDERING and owner in UNORDERED):
         return None
     if vars(owner)[name] is None:  # `__hash__ = None` takes a method away, `size = None` says nothing yet
         return Member(types.NoneType if name.startswith("__") else Any, writable=True)
     return _described(vars(owner)[name], owner)
+
+
+def _attrs_of(owner: type[Any]) -> dict[str, object]:
+    """Return the types of the attributes that only attrs was told: `x = attr.ib(type=int)`."""
+    attributes = vars(owner).get("__attrs_attrs__", ())
+    return {one.name: one.type for one in attributes if one.type is not None and not one.inherited}
 
 
 def _annotated(owner: type[Any], annotation: object) -> Member | None:
@@ -146,18 +149,21 @@ def _returned(function: object, owner: type[Any]) -> object:
 
 def model_fields_of(cls: type[Any]) -> Mapping[str, Any]:
     """Return the fields of a pydantic model, by name; none of any other class."""
-    fields = getattr(cls, "model_fields", None)
-    return fields if isinstance(fields, Mapping) and hasattr(cls, "model_config") else {}
+    return _mapping(cls, "model_fields") if hasattr(cls, "model_config") else {}
+
+
+def _mapping(cls: type[Any], name: str) -> Mapping[str, Any]:
+    value = getattr(cls, name, None)
+    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
 
 
 def _writable(cls: type[Any]) -> Verdict:
     """Return whether the attributes of a class can be assigned."""
     parameters = getattr(cls, "__dataclass_params__", None)
-    config = getattr(cls, "model_config", None)
-    if getattr(parameters, "frozen", False) or (issubclass(cls, tuple) and hasattr(cls, "_fields")):
+    if getattr(parameters, "frozen", False) or (hasattr(cls, "_fields") and tuple in cls.__mro__):
         return False
-    if isinstance(config, Mapping):
-        return not config.get("frozen", False)
+    if model_fields_of(cls):
+        return not _mapping(cls, "model_config").get("frozen", False)
     return True if getattr(cls, "__setattr__", None) is object.__setattr__ else None
 
 
@@ -166,7 +172,7 @@ def _may_hide(cls: type[Any], name: str) -> bool:
     if name.startswith("__"):
         return False  # special methods are looked up in the class
     if model_fields_of(cls):
-        return bool(cls.model_config.get("extra") == "allow")
+        return bool(_mapping(cls, "model_config").get("extra") == "allow")
     if Any in cls.__mro__ or issubclass(cls, _OPEN) or find(cls, "__getattr__") is not None:
         return True
     return any(_may_set(function, name) for owner in cls.__mro__ for function in _functions_of(owner))

@@ -95,6 +95,8 @@ def _method_flows(given: object, wanted: Signature, name: str, flows: Flows) -> 
 
     Python calls its special methods by position, so their names do not count.
     """
+    if class_of(given) is CALLABLE:
+        given = callable_signature(given)
     verdict = flows(given, wanted)
     if verdict is not False or name == "__call__" or not isinstance(given, Signature):
         return verdict

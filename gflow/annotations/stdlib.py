@@ -185,14 +185,25 @@ RETURNS: Final[dict[str, Any]] = {
     "__complex__": complex,
     "__contains__": bool,
     "__dir__": abc.Iterable[str],
+    "__eq__": bool,
     "__float__": float,
     "__format__": str,
+    "__ge__": bool,
+    "__gt__": bool,
     "__hash__": int,
     "__index__": int,
     "__int__": int,
     "__len__": int,
+    "__le__": bool,
     "__length_hint__": int,
+    "__lt__": bool,
+    "__ne__": bool,
     "__repr__": str,
     "__str__": str,
 }
-"""What Python makes a special method return, declared or not."""
+"""What the special methods of the standard library return, declared or not."""
+
+UNORDERED: Final[tuple[Any, ...]] = (object, complex, dict, memoryview, range, slice, types.MappingProxyType)
+"""Classes that have `__lt__` and the like only to say that they cannot be ordered."""
+
+ORDERING: Final = ("__ge__", "__gt__", "__le__", "__lt__")

@@ -9,7 +9,7 @@ import types
 from dataclasses import dataclass
 from typing import Any, Never, get_origin
 
-from gflow.annotations.forms import arguments_of, is_form, union_of
+from gflow.annotations.forms import Unresolved, arguments_of, is_form, union_of
 from gflow.annotations.verdict import Flows, Verdict, all_of
 
 
@@ -70,7 +70,7 @@ def element_of(annotation: object) -> object:
     """Return the type that covers every element of `tuple[...]`."""
     shape = shape_of(annotation)
     if shape is None:
-        return Any
+        return Unresolved(str(annotation), "its elements are those of a TypeVarTuple")
     return union_of(shape.elements) if shape.elements else Never
 
 

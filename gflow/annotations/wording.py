@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-import collections.abc
 import types
 from enum import Enum
 from typing import Annotated, ForwardRef, ParamSpec, get_origin
 
-from gflow.annotations.forms import Unresolved, arguments_of, is_form, is_missing, is_union, text_of
+from gflow.annotations.forms import (
+    CALLABLE,
+    Unresolved,
+    arguments_of,
+    is_form,
+    is_missing,
+    is_parameter_list,
+    is_union,
+    text_of,
+)
 
 
 def show(annotation: object) -> str:
@@ -27,7 +35,7 @@ def show(annotation: object) -> str:
 def _shown(annotation: object) -> str:
     if isinstance(annotation, str | ForwardRef):
         return text_of(annotation)
-    if isinstance(annotation, list | tuple):
+    if is_parameter_list(annotation):
         return f"[{', '.join(map(_shown, annotation))}]"
     if get_origin(annotation) is not None:
         return _shown_form(annotation)
@@ -50,7 +58,7 @@ def _shown_form(annotation: object) -> str:
 def _shown_generic(annotation: object, origin: object, arguments: tuple[object, ...]) -> str:
     if not hasattr(annotation, "__args__"):
         return _name(origin)  # typing.List
-    if origin is collections.abc.Callable:
+    if origin is CALLABLE:
         return f"Callable[{_shown_parameters(arguments[:-1])}, {_shown(arguments[-1])}]"
     inside = ", ".join(map(_shown, arguments)) or "()"
     star = "*" if getattr(annotation, "__unpacked__", False) else ""

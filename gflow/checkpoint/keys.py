@@ -50,7 +50,7 @@ class Keys:
         if named := environ.get("GFLOW_KEY_FILE"):
             return _parsed(_read(Path(named)), named)
         path = _default_file(environ, home)
-        if create and not os.path.lexists(path):
+        if create and not path.exists():
             _create(path)
         return _parsed(_read(path), str(path))
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from gflow import __version__, suggest
 from gflow.cli import checking, making, reading, running
-from gflow.cli.words import Command, as_called, prefix
+from gflow.cli.words import Command, as_called, prefix, say
 from gflow.errors import GflowError, UsageError
 
 COMMANDS: Final[tuple[Command, ...]] = (
@@ -57,7 +57,7 @@ def _refuse_windows() -> None:
 
 def _dispatch(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
-        print(_overview())
+        say(_overview())
         return 0 if arguments else 2
     if arguments[0] in ("-V", "--version"):
         print(f"gflow {__version__}")

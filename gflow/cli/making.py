@@ -121,7 +121,7 @@ def _state_checks(state: Path) -> Iterator[tuple[bool, str, str]]:
     mode = stat.S_IMODE(state.stat().st_mode)
     yield os.access(state, os.W_OK), "state", f"{state} (mode {mode:o})"
     try:
-        Keys.load(os.environ, Path.home())
+        Keys.load(os.environ, Path.home(), create=False)
         yield True, "key", "readable by you alone"
         store = SqliteStore.existing(state)
         if store is not None:

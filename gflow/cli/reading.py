@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 
 from gflow import documents, drawing, logs, ownership, progress, runner, terminal
 from gflow.checkpoint import Keys
-from gflow.cli.words import Command, Parser, folder, parse, prefix, print_json
+from gflow.cli.words import Command, Parser, folder, parse, prefix, print_json, say
 from gflow.events import Claimed, Created, Done, Event, Started, StatusChanged, Stopped, Tripped
 from gflow.journal import Journal
 from gflow.model import Run, Status
@@ -39,7 +39,7 @@ def _store(options: argparse.Namespace) -> Iterator[Store | None]:
 
 @contextmanager
 def _found(options: argparse.Namespace) -> Iterator[tuple[Store, RunRow]]:
-    store, _ = runner.open_store(runner.Settings(folder=folder(options)), read_only=True)
+    store, _ = runner.open_store(runner.Settings(folder=folder(options)), "read")
     try:
         yield store, runner.find(store, options.run)
     finally:
@@ -47,7 +47,7 @@ def _found(options: argparse.Namespace) -> Iterator[tuple[Store, RunRow]]:
 
 
 def _rounds(store: Store, run_id: str) -> list[tuple[int, float, list[Event]]]:
-    return Journal(store, run_id, Keys.load(os.environ, Path.home())).load()
+    return Journal(store, run_id, Keys.load(os.environ, Path.home(), create=False)).load()
 
 
 # ---------------------------------------------------------------- graph, stats
@@ -62,11 +62,11 @@ def graph(arguments: list[str]) -> int:
     options = parse(parser, arguments)
     compiled = runner.compile(options.module)
     if options.why:
-        print(drawing.why(compiled, options.why))
+        say(drawing.why(compiled, options.why))
     elif options.format == "json":
         print_json(drawing.as_json(compiled))
     else:
-        print(drawing.mermaid(compiled) if options.format == "mermaid" else drawing.text(compiled))
+        say(drawing.mermaid(compiled) if options.format == "mermaid" else drawing.text(compiled))
     return 0
 
 
@@ -84,7 +84,7 @@ def stats(arguments: list[str]) -> int:
     if options.json:
         print_json({"workflow": compiled.name, "runs": len(summaries), "steps": known})
     else:
-        print(terminal.stats({name: known[name] for name in compiled.nodes if name in known}, len(summaries)))
+        say(terminal.stats({name: known[name] for name in compiled.nodes if name in known}, len(summaries)))
     return 0
 
 
@@ -103,7 +103,7 @@ def runs(arguments: list[str]) -> int:
     if options.json:
         print_json({"runs": [_listed_document(item) for item in listed]})
     else:
-        print(terminal.listing(listed, datetime.now(UTC), prefix()))
+        say(terminal.listing(listed, datetime.now(UTC), prefix()))
     return 0
 
 
@@ -141,7 +141,7 @@ def show(arguments: list[str]) -> int:
     if options.json:
         print_json(documents.run_document(run))
     else:
-        print(terminal.describe(run, prefix(), timeline=options.timeline))
+        say(terminal.describe(run, prefix(), timeline=options.timeline))
     return 0
 
 
@@ -194,22 +194,25 @@ def _told(rounds: list[tuple[int, float, list[Event]]]) -> Iterator[dict[str, An
 
 
 def _sentence(event: Event) -> str:
+    text = ""
     match event:
         case Created():
-            return f"{event.workflow} {event.version} created with {event.previews or 'no inputs'}"
+            given = ", ".join(f"{name}={value}" for name, value in event.previews.items())
+            text = f"{event.workflow} {event.version} created with {given or 'no inputs'}"
         case Claimed():
-            return f"process {event.pid} on {event.host} runs it"
+            text = f"process {event.pid} on {event.host} runs it"
         case Started():
-            return f"attempt {event.attempt} started"
+            text = f"attempt {event.attempt} started"
         case Done():
             degraded = f"degraded: {event.degraded} · " if event.degraded else ""
-            return f"completed in {event.seconds:.3f} s · {degraded}{event.preview}".rstrip(" ·")
+            text = f"completed in {event.seconds:.3f} s · {degraded}{event.preview}".rstrip(" ·")
         case Tripped():
-            return f"failed ({event.severity}, {event.decision}): {event.type}: {event.message}"
+            text = f"failed ({event.severity}, {event.decision}): {event.type}: {event.message}"
         case Stopped():
-            return "was ended"
+            text = "was ended"
         case StatusChanged():
-            return f"run {event.status}{f' ({event.reason})' if event.reason else ''}"
+            text = f"run {event.status}{f' ({event.reason})' if event.reason else ''}"
+    return text
 
 
 def _line(entry: dict[str, Any]) -> str:

@@ -54,7 +54,8 @@ def run(arguments: list[str]) -> int:
 def _run_help(arguments: list[str]) -> int:
     parser = Parser("run", "Run a workflow. Its inputs are options too: MODULE --help shows them.")
     _add_run_options(parser)
-    parse(parser, arguments)  # --help ends here; anything else lacks the module
+    if {"-h", "--help"} & set(arguments):
+        parse(parser, arguments)
     raise UsageError("no MODULE was given", f"{prefix()} run MODULE, a dotted name or the path of a .py file")
 
 

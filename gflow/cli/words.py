@@ -16,6 +16,7 @@ from typing import Any, Final, NoReturn
 
 from gflow import project, suggest
 from gflow.errors import UsageError
+from gflow.terminal import fitting
 
 NAMES: Final = (
     "run|check|explain|graph|stats|runs|show|logs|resume|cancel|rollback|fork|approve|reject|new|gc|doctor"
@@ -35,10 +36,14 @@ class Command:
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are UsageErrors that suggest what was meant."""
 
-    def __init__(self, name: str, description: str, **options: Any) -> None:
-        formatter = argparse.RawDescriptionHelpFormatter
-        options = {"allow_abbrev": False, "formatter_class": formatter} | options
-        super().__init__(f"{prefix()} {name}", description=description, **options)
+    def __init__(self, name: str, description: str, *, add_help: bool = True) -> None:
+        super().__init__(
+            f"{prefix()} {name}",
+            description=description,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            add_help=add_help,
+            allow_abbrev=False,
+        )
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(message, self._suggestion(message) or f"{self.prog} --help")
@@ -60,6 +65,11 @@ class Parser(argparse.ArgumentParser):
 def folder(options: argparse.Namespace) -> Path:
     """Return the state folder that the options name."""
     return project.state_folder(options.store)
+
+
+def say(text: str) -> None:
+    """Print text to stdout, in characters that it can show."""
+    print(fitting(sys.stdout.encoding)(text))
 
 
 def print_json(document: Any) -> None:
@@ -93,7 +103,7 @@ def _typed(program: Path) -> str:
 
 def as_called(text: str) -> str:
     """Return a text whose commands begin as this process was called."""
-    return re.sub(rf"\bgflow (?=(?:{NAMES})\b)", f"{prefix()} ", text) if prefix() != "gflow" else text
+    return re.sub(rf"(?<!-m )\bgflow (?=(?:{NAMES})\b)", f"{prefix()} ", text)
 
 
 def parse(parser: Parser, arguments: Sequence[str]) -> argparse.Namespace:

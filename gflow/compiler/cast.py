@@ -39,17 +39,22 @@ class Home:
 
     def workflows(self) -> dict[str, Workflow]:
         """Return the Workflow objects by name; one that has two names counts once."""
-        found = {id(value): name for name, value in self.names.items() if isinstance(value, Workflow)}
+        found = {id(value): name for name, value in self.names.items() if issubclass(type(value), Workflow)}
         return {name: self.names[name] for name in found.values()}
 
 
 def _bound(names: Mapping[str, object]) -> dict[int, str]:
     """Prefer the function's own name where a step is bound to several; a copy takes the first."""
     bound: dict[int, str] = {}
-    for name, value in names.items():
-        if isinstance(value, Step) and (id(value) not in bound or name == getattr(value, "__name__", None)):
-            bound[id(value)] = name
+    for name, step in steps_in(names).items():
+        if id(step) not in bound or name == getattr(step, "__name__", None):
+            bound[id(step)] = name
     return bound
+
+
+def steps_in(names: Mapping[str, object]) -> dict[str, AnyStep]:
+    """Return the steps among what names stand for; `isinstance` would wake what only pretends to be there."""
+    return {name: value for name, value in names.items() if issubclass(type(value), Step)}  # type: ignore[misc]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,6 +127,12 @@ class Cast:
         links = self.links.get(group, ()) if group else ()
         named = (link for link in links if link.parameter.name == member.name and link.is_plain)
         return next((self.find(link.step, link.scope) for link in named), None)
+
+    def is_nameless(self, step: Instance) -> bool:
+        """Whether a step is a copy that was made here and is bound to no name."""
+        if not isinstance(step.step, Copy) or id(step.step) in self.home.bound:
+            return False
+        return any(step.step is own for own in self.home.registered)
 
     def edges(self, step: Instance) -> Iterable[Edge]:
         """Return the parameters of a step with the steps that they take their values from."""

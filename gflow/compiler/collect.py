@@ -29,13 +29,19 @@ def _roots(target: ModuleType | AnyStep, home: Home, reader: Reader) -> Iterable
         return [target]
     own = [step for step in home.registered if id(step) in home.bound]
     copied = _copied([step for step in own if isinstance(step, Copy)], reader)
-    used = [step for workflow in home.workflows().values() for step in _steps(workflow.uses)]
+    used = [
+        step
+        for workflow in home.workflows().values()
+        for step in listed(workflow.uses)
+        if isinstance(step, Step)
+    ]
     roots = [step for step in own if id(step) not in copied] + used
     return {id(step): step for step in roots}.values()
 
 
-def _steps(given: object) -> list[AnyStep]:
-    return [step for step in given if isinstance(step, Step)] if isinstance(given, Iterable) else []
+def listed(given: object) -> list[object]:
+    """Return the items of a list, or what is no list as the only item."""
+    return [*given] if isinstance(given, Iterable) and not isinstance(given, str) else [given]
 
 
 def _copied(copies: Iterable[AnyStep], reader: Reader) -> set[int]:

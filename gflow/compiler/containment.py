@@ -193,17 +193,9 @@ def in_turn(tree: Tree, stage: Instance | None) -> dict[Instance, Sequence[Insta
 def paths(cast: Cast, tree: Tree) -> dict[Instance, str]:
     """Return everyone's name; that of a member of a copied or imported group is `group/member`."""
     own = {id(step) for step in cast.home.registered}
-    names: dict[Instance, str] = {}
-
-    def path(step: Instance) -> str:
-        if step not in names:
-            name, owner = cast.home.name(step.step), tree.owner.get(step)
-            is_inner = step.scope is not None or (
-                owner is not None and id(step.step) not in own and id(owner.step) not in own
-            )
-            names[step] = f"{path(owner)}/{name}" if owner is not None and is_inner else name
-        return names[step]
-
-    for step in cast.links:
-        path(step)
+    names = {step: cast.home.name(step.step) for step in cast.links}
+    for step, owner in tree.owner.items():  # owners were placed before what they own
+        is_imported = id(step.step) not in own and id(owner.step) not in own
+        if step.scope is not None or is_imported:
+            names[step] = f"{names[owner]}/{names[step]}"
     return names

@@ -24,8 +24,8 @@ from gflow.model import MISSING, InputSpec
 OPTIONS: Final = ("agent", "approve", "debug", "help", "inputs", "json", "plan", "store", "strict")
 """What these options mean to `gflow run`; an input of such a name could not be given."""
 
-LITERAL: Final = (bool, bytes, int, str, Enum)
-"""The types of the values that Literal may hold."""
+LITERAL: Final = (bool, bytes, int, str)
+"""The types of the values that Literal may hold, beside those of an Enum."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -154,7 +154,7 @@ def _agree(name: str, first: Field | Taker, other: Field | Taker, report: Report
 
 def _is_one_type(first: Field | Taker, other: Field | Taker) -> bool:
     """What takes an input by its name takes a value of its type; two that declare it mean the same type."""
-    if MISSING in (first.annotation, other.annotation):
+    if first.annotation is MISSING or other.annotation is MISSING:
         return True
     fits = assignable(first.annotation, other.annotation) is not False
     if isinstance(other, Taker) and not other.declares:
@@ -217,7 +217,7 @@ def _report_input(
 def _report_default(name: str, first: Field | Taker, report: Report) -> None:
     if isinstance(first, Field) and not hasattr(first.cls, "__dataclass_fields__"):
         return  # a model checks its defaults itself, and a TypedDict has none
-    if MISSING in (first.default, first.annotation):
+    if first.default is MISSING or first.annotation is MISSING:
         return
     if assignable(type_of(first.default), first.annotation) is False:
         kind = show(first.annotation)
@@ -234,7 +234,7 @@ def type_of(value: object) -> object:
     """Return the type of a value as far as it is certain, the value itself where Literal may hold it."""
     if value is None:
         return None
-    if isinstance(value, LITERAL):
+    if type(value) in LITERAL or isinstance(value, Enum):
         return Literal[value]
     if isinstance(value, type | FunctionType | ModuleType | Computed) or callable(value):
         return Any

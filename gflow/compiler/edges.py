@@ -58,7 +58,7 @@ class _Judge:
 
     def _edge(self, signature: Signature, parameter: Parameter, target: Instance, field: str | None) -> None:
         provided, taken = result_of(target), parameter.annotation
-        if MISSING in (provided, taken) or parameter.default is not MISSING:
+        if provided is MISSING or taken is MISSING or parameter.default is not MISSING:
             self._note_silence(signature, parameter, target)
         if field is not None and provided is not MISSING:
             provided = field_type(provided, field)
@@ -179,4 +179,4 @@ class _Judge:
 
 
 def _fits(provided: object, taken: object) -> bool | None:
-    return True if MISSING in (provided, taken) else assignable(provided, taken)
+    return True if provided is MISSING or taken is MISSING else assignable(provided, taken)

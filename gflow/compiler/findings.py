@@ -30,6 +30,7 @@ CODES: Final = {
     "GF014": "Two marks on one parameter",
     "GF015": "A binding without a parameter",
     "GF016": "A copy without a name",
+    "GF017": "A decorator above a step's",
     # types
     "GF020": "An annotation that cannot be evaluated",
     "GF021": "Types that do not fit",

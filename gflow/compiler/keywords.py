@@ -6,7 +6,7 @@ import reprlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, get_args
 
-from gflow.compiler.cast import Cast, Instance, Link, binder
+from gflow.compiler.cast import Cast, Instance, Link, binder, steps_in
 from gflow.compiler.findings import Report
 from gflow.compiler.reading import Fn
 from gflow.compiler.words import binding_place, called, plain, show
@@ -40,7 +40,7 @@ def _report_options(cast: Cast, step: Instance, report: Report) -> None:
     for keyword, what in _unusable(options):
         report.error(
             "GF008",
-            f"`{keyword}=` of `{name}` cannot be {reprlib.repr(getattr(options, keyword))}",
+            f"`{keyword}=` of `{name}` cannot be {_shown(getattr(options, keyword))}",
             locate(fn, keyword, "keyword"),
             hints=[what],
         )
@@ -64,6 +64,10 @@ def _unusable(options: Options) -> Iterator[tuple[str, str]]:
         yield "policy", 'severity maps exception types to "low", "medium" or "high"'
 
 
+def _shown(value: object) -> str:
+    return reprlib.repr(value) if isinstance(value, int | float | str) else "this"
+
+
 def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
@@ -76,13 +80,14 @@ def _is_severity_map(given: object) -> bool:
 
 
 def question(given: object, words: Iterable[str]) -> str:
+    """Return "; did you mean …?" if something near was given."""
     question = did_you_mean(given, words) if isinstance(given, str) else ""
     return f"; {question}" if question else ""
 
 
 def report_no_step(where: str, given: object, place: Place, names: Mapping[str, Any], report: Report) -> None:
     """Report something that should be a step: its name as a string, a plain function, anything else."""
-    steps = [name for name, value in names.items() if isinstance(value, Step)]
+    steps = steps_in(names)
     if isinstance(given, Member):
         copy = next((name for name, value in names.items() if value is given.group), called(given.group.fn))
         what, hint = (

@@ -44,7 +44,7 @@ def report_outermost(cast: Cast, tree: Tree, names: Mapping[Instance, str], repo
     if len(groups) > 1:
         _report_several(cast, tree, groups, names, report)
     outside = [step for step in cast.links if not step.is_group and step not in tree.owner]
-    for step in outside if groups else ():
+    for step in [step for step in outside if not cast.is_nameless(step)] if groups else ():
         hints = _ways_in(cast, tree, groups, step, names)
         workflow = f"outside `{names[groups[0]]}`, the workflow" if len(groups) == 1 else "in no group"
         report.error("GF033", f"`{names[step]}` is {workflow}", place_of(cast, step), hints=[*hints])
@@ -56,7 +56,7 @@ def _report_several(
     how_many = "both" if len(groups) == 2 else "all"
     report.error(
         "GF034",
-        f"{names_of(groups, names)} are {how_many} outermost, but one group is the workflow and holds the others",
+        f"{names_of(groups, names)} are {how_many} outermost, but one group holds all the others",
         *(place_of(cast, group) for group in groups),
         hints=["join them:", *_stage(cast, _by_data(cast, tree, groups), names)],
     )

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from gflow.annotations import Unresolved, awaited, evaluate, is_awaitable
 from gflow.context import Context
-from gflow.decorators import AnyStep, From, InputMark, Member, Step
+from gflow.decorators import AnyStep, From, Input, InputMark, Member, Step
 from gflow.model import MISSING, ContextSource
 
 if sys.version_info >= (3, 14):
@@ -166,7 +166,7 @@ def _parameter(
     marks: tuple[object, ...] = ()
     if (metadata := getattr(annotation, "__metadata__", None)) is not None:
         marks = tuple(mark for mark in metadata if isinstance(mark, From | InputMark) or mark is From)
-        annotation = annotation.__origin__
+        annotation = MISSING if annotation is Input else annotation.__origin__  # bare, it says no type
     if annotation is Context:
         return Parameter(name, annotation, default, CONTEXT)
     if marks:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from inspect import unwrap
 from typing import get_args
 
 from gflow.compiler.cast import Cast, Home, Instance
+from gflow.compiler.collect import listed
 from gflow.compiler.findings import Report
 from gflow.compiler.keywords import question, report_no_step
-from gflow.compiler.words import place_of
+from gflow.compiler.words import parameter_place, place_of
 from gflow.decorators import AnyStep, Copy, Step
 from gflow.diagnostics import Place, definitions, locate, locate_name
 from gflow.model import Durability
@@ -17,11 +18,11 @@ from gflow.model import Durability
 
 def report_module(home: Home, cast: Cast, report: Report) -> None:
     """Report what is wrong with a module as a whole."""
-    if not cast.links:
-        hint = "write `from gflow import task`, and `@task` above a function"
-        report.error("GF001", f"`{home.module}` has no steps", Place(home.file, 0), hints=[hint])
     _report_lost(home, report)
     _report_workflow(home, report)
+    if not cast.links and not report.has_errors:
+        hint = "write `from gflow import task`, and `@task` above a function"
+        report.error("GF001", f"`{home.module}` has no steps", Place(home.file, 0), hints=[hint])
 
 
 def _report_workflow(home: Home, report: Report) -> None:
@@ -41,7 +42,7 @@ def _report_workflow(home: Home, report: Report) -> None:
                 locate_name(home.file, name, "durability"),
                 hints=[f'"full" or "process"{question(workflow.durability, get_args(Durability))}'],
             )
-        for given in workflow.uses if isinstance(workflow.uses, Iterable) else (workflow.uses,):
+        for given in listed(workflow.uses):
             if not isinstance(given, Step):
                 place = locate_name(home.file, name, "uses")
                 report_no_step(f"`uses=` of `{name}`", given, place, home.names, report)
@@ -66,6 +67,13 @@ def _report_lost(home: Home, report: Report) -> None:
 def _report_twice(home: Home, step: AnyStep, name: str, report: Report) -> None:
     """Report a name that something later took over; the same definition run again is only a reload."""
     later = home.names[name]
+    if _wraps(later, step):
+        hint = "keep one of them" if isinstance(later, Step) else f"write `@{step.kind}` above the others"
+        message = (
+            f"`{name}` is decorated again above `@{step.kind}`, so its name is no longer that of the step"
+        )
+        report.error("GF017", message, locate(step.fn, part="decorator"), hints=[hint])
+        return
     fn = later.fn if isinstance(later, Step) else later
     lost, counts = _definition(step.fn), _definition(fn)
     in_source = definitions(lost.file, name)
@@ -73,11 +81,20 @@ def _report_twice(home: Home, step: AnyStep, name: str, report: Report) -> None:
         return
     report.error(
         "GF010",
-        f"`{name}` is defined twice: the first is lost, also for what was to read it",
+        f"`{name}` is defined twice, and the first one is lost",
         (locate(step.fn), "lost"),
         (locate(fn) if counts.line else locate_name(home.file, name), "this one counts"),
         hints=["rename one of them"],
     )
+
+
+def _wraps(outer: object, step: AnyStep) -> bool:
+    """Whether an object was made of a step by another decorator."""
+    while (inner := getattr(outer, "__wrapped__", None)) is not None:
+        if inner is step:
+            return True
+        outer = inner
+    return False
 
 
 def _definition(fn: object) -> Place:
@@ -89,24 +106,18 @@ def report_names(cast: Cast, names: Mapping[Instance, str], report: Report) -> N
     """Report different steps that come to have one name, and copies that have none."""
     first: dict[str, Instance] = {}
     for step, name in names.items():
+        if cast.is_nameless(step):
+            hint = f"give it one, at the level of the module: `{name}_again = {name}.using(…)`"
+            report.error("GF016", f"a copy of `{name}` has no name", _user_of(cast, step), hints=[hint])
+            continue
         other = first.setdefault(name, step)
         if other is not step:
-            report.error(
-                "GF010",
-                f"two steps are called `{name}`",
-                place_of(cast, step),
-                place_of(cast, other),
-                hints=[f"import one of them under another name: `from … import {name} as other_{name}`"],
-            )
-        if isinstance(step.step, Copy) and _is_nameless(cast, step):
-            report.error(
-                "GF016",
-                f"a copy of `{name}` has no name",
-                locate(step.step.fn),
-                hints=[f"give it one, at the level of the module: `{name}_again = {name}.using(…)`"],
-            )
+            hint = f"import one of them under another name: `from … import {name} as other_{name}`"
+            places = (place_of(cast, step), place_of(cast, other))
+            report.error("GF010", f"two steps are called `{name}`", *places, hints=[hint])
 
 
-def _is_nameless(cast: Cast, copy: Instance) -> bool:
-    is_own = any(copy.step is step for step in cast.home.registered)
-    return is_own and id(copy.step) not in cast.home.bound
+def _user_of(cast: Cast, copy: Instance) -> Place:
+    """Return where a copy is named that has no name itself."""
+    places = (parameter_place(cast, step, copy) for step in cast.links)
+    return next((place for place in places if place), locate(copy.step.fn))

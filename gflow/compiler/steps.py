@@ -138,7 +138,7 @@ def _report_signature(signature: Signature, report: Report) -> None:
             "GF020",
             f"the annotation `{unresolved.text}` cannot be evaluated: {unresolved.reason}",
             locate(fn, part="return") if name == "return" else locate(fn, name, "annotation"),
-            hints=["its edges are not checked; import what it names, outside of functions"],
+            hints=["its edges are not checked; what it names has to be there when the module has run"],
         )
     for parameter in signature.parameters:
         if len(parameter.marks) > 1:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from types import FunctionType
-from typing import Final
+from typing import Final, get_args
 
+from gflow.compiler.cast import steps_in
 from gflow.compiler.findings import Report
 from gflow.compiler.reading import Parameter, Reader, Signature
 from gflow.compiler.words import line_of, show
-from gflow.decorators import AnyStep, Step
+from gflow.decorators import AnyStep, From, InputMark
 from gflow.diagnostics import locate
 from gflow.model import MISSING
 from gflow.suggest import did_you_mean, near
@@ -23,11 +24,7 @@ def report_unknown(
 ) -> None:
     """Report a parameter that is neither a step nor an input."""
     name = parameter.name
-    steps = {
-        other: step
-        for other, step in signature.names.items()
-        if isinstance(step, Step) and step.fn is not signature.fn
-    }
+    steps = {other: step for other, step in steps_in(signature.names).items() if step.fn is not signature.fn}
     message, places = f"`{name}` is neither a step nor an input", [(locate(signature.fn, name), "")]
     question = did_you_mean(name, [*steps, *inputs])
     there = signature.names.get(name)
@@ -46,7 +43,20 @@ def report_unknown(
     if name in signature.unevaluated:
         reason = signature.unevaluated[name].reason
         hints.append(f"its annotation cannot be evaluated ({reason}), so a mark in it is not seen")
+    if _has_inner_mark(parameter.annotation):
+        hints = [f"its mark is hidden inside: write the mark around all of it, as in `{_outside(parameter)}`"]
     report.error("GF012", message, *places, hints=hints)
+
+
+def _has_inner_mark(annotation: object) -> bool:
+    marks = getattr(annotation, "__metadata__", ())
+    is_marked = any(isinstance(mark, From | InputMark) for mark in marks)
+    return is_marked or any(_has_inner_mark(part) for part in get_args(annotation))
+
+
+def _outside(parameter: Parameter) -> str:
+    kind = show(parameter.annotation)
+    return f"Input[{kind}]` or `Annotated[{kind}, From(step)]"
 
 
 def _near(
@@ -67,6 +77,7 @@ def _near(
 def _far(parameter: Parameter, steps: Collection[str], signature: Signature) -> Iterator[str]:
     if parameter.name in {"ctx", "context"}:
         yield f"for the context of the run, write `{parameter.name}: Context`"
+        return
     if steps:
         listed = ", ".join([*steps][:SHOWN]) + (", …" if len(steps) > SHOWN else "")
         yield f"for the result of a step, name the parameter like the step: {listed}"

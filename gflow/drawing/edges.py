@@ -33,10 +33,12 @@ def in_plan_order(graph: Graph, names: Collection[str]) -> list[str]:
 def reasons(graph: Graph, node: Node) -> dict[str, list[str]]:
     """Return the steps that must have ended before one begins, in the order of the plan, with the reasons."""
     undo_params = node.undo.params if node.undo else ()
+    group = graph.nodes[node.group] if node.group else None
+    in_turn = group.params if group and group.kind == "stage" else ()
     waits = {
         "data": {source.step for _, source in taken(node.params)} - node.joins,
         "data of its undo": {source.step for _, source in taken(undo_params)},
-        f"place in the stage {node.group}": set(_named_before(graph, node)),
+        f"place in the stage {node.group}": {source.step for _, source in taken(in_turn)},
     }
     return {
         name: [why for why, steps in waits.items() if name in steps] or [AFTER]
@@ -47,16 +49,6 @@ def reasons(graph: Graph, node: Node) -> dict[str, list[str]]:
 def only_after(graph: Graph, node: Node) -> list[str]:
     """Return the steps that one waits for because of `after=` alone."""
     return [name for name, why in reasons(graph, node).items() if why == [AFTER]]
-
-
-def _named_before(graph: Graph, node: Node) -> Iterator[str]:
-    """Yield what the signature of the stage around a step names before it."""
-    if node.group is None or graph.nodes[node.group].kind != "stage":
-        return
-    for _, source in taken(graph.nodes[node.group].params):
-        if source.step == node.name:
-            return
-        yield source.step
 
 
 def brief_source(param: Param) -> str:

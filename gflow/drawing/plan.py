@@ -46,7 +46,7 @@ def _ends(graph: Graph) -> dict[str, int]:
         before["begin", name] = {("end", other) for other in node.after}
         if node.group is not None:
             before["begin", name].add(("begin", node.group))
-        before["end", name] = {("begin", name), *(("end", other) for other in {*node.members, *node.joins})}
+        before["end", name] = {("begin", name), *(("end", other) for other in node.joins)}
     turn: dict[tuple[str, str], int] = {}
     for point in TopologicalSorter(before).static_order():
         kind, name = point

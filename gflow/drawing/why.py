@@ -89,7 +89,7 @@ def _awaited(graph: Graph, node: Node) -> Iterator[tuple[str, str]]:
 
 
 def _joined(graph: Graph, node: Node) -> Iterator[tuple[str, str]]:
-    for name in in_plan_order(graph, {*node.members, *node.joins}):
+    for name in in_plan_order(graph, node.joins):
         owner = graph.nodes[name].group
         read = f"read only, it belongs to {owner}" if owner else "read only"
         yield name, "member" if name in node.members else read

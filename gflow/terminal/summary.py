@@ -80,6 +80,9 @@ def errors(run: Run) -> list[str]:
 
 # ---------------------------------------------------------------- the first line
 
+WORTH_NAMING: Final = 0.5
+"""Seconds from which on a step is said to bound its run."""
+
 
 def _completed(run: Run, began: datetime | None, known: Mapping[str, float]) -> str:
     steps = progress.counted(run.steps.values())
@@ -98,9 +101,9 @@ def _completed(run: Run, began: datetime | None, known: Mapping[str, float]) -> 
 def _bound(run: Run, known: Mapping[str, float]) -> str:
     """Name the step that the run waited for most, and its median if that was clearly less."""
     name = progress.bound_by(run)
-    if name is None:
+    seconds, usual = (run.steps[name].seconds or 0.0, known.get(name, 0.0)) if name else (0.0, 0.0)
+    if name is None or seconds < WORTH_NAMING:
         return ""
-    seconds, usual = run.steps[name].seconds or 0.0, known.get(name, 0.0)
     slow = usual > 0 and seconds > 2 * usual and seconds - usual > 1
     return f"bound by {name}" + (f" ({duration(seconds)}, usually {duration(usual)})" if slow else "")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from gflow import CommandFailed, Refused
 from recipes.shipping.candidate import Candidate
@@ -18,11 +17,10 @@ class Tag:
     name: str
     commit: str
     remote: str
-    checkout: Path
 
     def __str__(self) -> str:
-        take_over = f"git -C {short(self.checkout)} pull --tags"
-        return f"{self.name} ({self.commit[:7]}) pushed to {short(self.remote)}; take it over: {take_over}"
+        name = f"{self.name} ({self.commit[:7]})"
+        return f"{name} pushed to {short(self.remote)} (git pull --tags takes it over)"
 
 
 def push_release(candidate: Candidate) -> Tag:
@@ -42,7 +40,7 @@ def push_release(candidate: Candidate) -> Tag:
         commit = place(candidate)
         clone.act("tag", "--force", "--annotate", "--message", f"Release {candidate.version}", name, commit)
         push(clone, f"{commit}:refs/heads/{clone.source.branch}", ref)
-    return Tag(name, clone.resolve(f"{ref}^{{commit}}"), clone.source.remote_shown, clone.source.path)
+    return Tag(name, clone.resolve(f"{ref}^{{commit}}"), clone.source.remote_shown)
 
 
 def push(clone: Clone, *changes: str) -> None:

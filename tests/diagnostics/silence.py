@@ -14,8 +14,8 @@ def load():
 
 
 @task
-def first(load: int) -> list:
-    return [load]
+def first(load: int) -> list[T]:
+    return []
 
 
 @task

@@ -1,8 +1,9 @@
-"""Parameters that nobody declared: no step is near, the class Inputs is there, the context is not annotated."""
+"""Parameters that nobody declared: no step is near, the class Inputs is there, a mark is hidden, the context is not annotated."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from gflow import task
+from gflow import From, Input, task
 
 
 @dataclass
@@ -13,6 +14,11 @@ class Inputs:
 @task
 def version(part: str) -> str:
     return part
+
+
+@task
+def notify(to: Input[str] | None = None, text: list[Annotated[str, From(version)]] | None = None) -> None:
+    print(to, text)
 
 
 @task

@@ -1,4 +1,4 @@
-"""Copies that bind what nobody takes, or a value of another type, and copies without a name."""
+"""Copies that bind what nobody takes, or a value of another type."""
 
 from typing import Annotated
 
@@ -16,7 +16,7 @@ def link(compile_: str, arch: Input[str]) -> str:
 
 
 @stage
-def image(compile_: str, link: str) -> str:
+def image(compile_: str, link: str, label: Input[str] = "") -> str:
     return link
 
 
@@ -28,10 +28,9 @@ x86 = image.using(arch=86)
 def publish(
     arm: str,
     object_: Annotated[str, From(arm.link)],
-    wrong: Annotated[str, From(arm.using)] = "",
-    again: Annotated[str, From(link.using(arch="mips"))] = "",
+    wrong: Annotated[str, From(arm.label)],
 ) -> None:
-    print(arm, object_, wrong, again)
+    print(arm, object_, wrong)
 
 
 @stage

@@ -20,14 +20,6 @@ if TYPE_CHECKING:
     from tests.recipes.conftest import Prepare, Repo
 
 
-def test_sample(sample_candidate: Candidate, tmp_path: Path) -> None:
-    """The sample is measured with the last release and with the candidate installed."""
-    report = compare_speed(sample_candidate, tmp_path)
-    assert list(report.ratios) == ["bench_newest.py::test_newest_of_many"]
-    assert not report.missing
-    assert str(report).endswith(" × v0.1.0 (1 alternating round)")  # noqa: RUF001
-
-
 def test_slower(sample_repo: Repo, prepared: Prepare, tmp_path: Path) -> None:
     """A function that became much slower blocks, a benchmark that the last release cannot run does not."""
     package = "src/sample_pkg/__init__.py"

@@ -26,12 +26,12 @@ def test_push(foreign_repo: Repo, prepared: Prepare) -> None:
     files = foreign_repo.state()["files"]
     candidate = prepared(foreign_repo)
     tag = push_release(candidate)
-    assert tag == Tag("v1.0.1", candidate.commit, str(foreign_repo.remote), foreign_repo.path)
+    assert tag == Tag("v1.0.1", candidate.commit, str(foreign_repo.remote))
     assert foreign_repo.on_remote("cat-file", "-t", "v1.0.1") == "tag"
     assert foreign_repo.on_remote("rev-parse", "main", "v1.0.1^{commit}").split() == [candidate.commit] * 2
     assert foreign_repo.state()["files"] == files
-    take_over = f"take it over: git -C {foreign_repo.path} pull --tags"
-    assert str(tag) == f"v1.0.1 ({tag.commit[:7]}) pushed to {foreign_repo.remote}; {take_over}"
+    where = f"pushed to {foreign_repo.remote} (git pull --tags takes it over)"
+    assert str(tag) == f"v1.0.1 ({tag.commit[:7]}) {where}"
 
 
 def test_take_over(foreign_repo: Repo, prepared: Prepare) -> None:
