@@ -172,10 +172,10 @@ def _options(after: Iterable[AnyStep], attempts: int | Retry | None, effects: Ef
     return Options(_listed(after), attempts, effects, policy, limit)
 
 
-def _listed(given: Iterable[AnyStep]) -> tuple[AnyStep, ...]:
+def _listed(given: object) -> tuple[Any, ...]:
     """Take one step, or a string, for a list of it: the compiler says what is wrong with it."""
-    is_list = isinstance(given, Iterable) and not isinstance(given, str)
-    return tuple(given) if is_list else (cast("AnyStep", given),)
+    items: Iterable[Any] = given if isinstance(given, Iterable) and not isinstance(given, str) else (given,)
+    return tuple(items)
 
 
 @overload

@@ -129,7 +129,7 @@ class _Source:
 
     def __init__(self, file: str, text: str) -> None:
         self.file = file
-        self.lines = text.splitlines()
+        self.lines = text.split("\n")  # as the parser counts them; str.splitlines knows more ends
         self.functions: dict[str, list[Function]] = {}
         self.bound: dict[str, ast.AST] = {}
         for node in ast.walk(_parse(text)):
@@ -276,7 +276,7 @@ def render(findings: Sequence[Finding], root: Path, command: str) -> str:
 
 
 def _block(finding: Finding, root: Path) -> Iterator[str]:
-    yield f"{finding.severity}[{finding.code}]: {finding.message}"
+    yield f"{finding.severity}[{finding.code}]: {' '.join(finding.message.splitlines())}"
     width = max((len(str(place.line)) for place, _ in finding.places), default=1)
     for place, label in finding.places:
         yield from _quote(place, label, width, root)

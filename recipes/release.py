@@ -201,5 +201,5 @@ def sample_index(ctx: Context) -> str:
 
 def notes_path(repo: Path | None, candidate: Candidate, ctx: Context) -> Path:
     """Return the file of the release notes."""
-    folder = state(ctx) / "releases" / candidate.project.name if repo else demo(ctx)
+    folder = state(ctx) / "releases" / candidate.name if repo else demo(ctx)
     return folder / f"RELEASE-{candidate.version}.md"

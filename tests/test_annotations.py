@@ -618,6 +618,8 @@ CASES = [
     (tuple[int], tuple[int, str], False, "a shorter tuple"),
     (tuple[int, int], tuple[int, ...], True, "a fixed tuple into one of any length"),
     (tuple[int, str], tuple[int, ...], False, "a fixed tuple with another element"),
+    (tuple[None, ...], tuple[int | None, ...], True, "a tuple of None, of any length"),
+    (tuple[int], tuple[None, ...], False, "a fixed tuple into one of None, of any length"),
     (tuple[()], tuple[int, ...], True, "the empty tuple into one of any length"),
     (tuple[()], tuple[int], False, "the empty tuple into one with an element"),
     (tuple[int, ...], tuple[int, int], False, "a tuple of any length into a fixed one"),
@@ -1079,6 +1081,8 @@ EVALUATED = [
     ("Ids", list[int], "an alias"),
     ("Twice['int']", tuple[int, int], "a generic alias"),
     ("list[Ids]", list[Ids], "an alias inside stays"),
+    ("OLD_JSON", dict[str, OLD_JSON] | list[OLD_JSON] | str, "an alias for a string"),
+    (OLD_JSON, dict[str, OLD_JSON] | list[OLD_JSON] | str, "an alias for a string, evaluated"),
     ("*tuple[int, ...]", next(iter(GenericAlias(tuple, (int, ...)))), "what is unpacked after a star"),
     ("list['Nowhere']", list["Nowhere"], "an unknown name inside stays"),  # type: ignore[name-defined]
 ]

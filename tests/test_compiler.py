@@ -383,7 +383,7 @@ def test_deep_nesting() -> None:
 
 @given(st.data())
 def test_any_tree_of_groups_compiles(data: st.DataObject) -> None:
-    """In any tree of groups each group stands before its members, and each step is in the group that names it."""
+    """In any tree of groups each group stands before its members, which are the steps that it names."""
     size = data.draw(st.integers(1, 25))
     parents = [data.draw(st.integers(0, number)) for number in range(size)]
     lines = ["from gflow import stage, parallel"]
@@ -484,18 +484,18 @@ def test_import_for_type_checkers(graph: Compile) -> None:
 
 
 @pytest.mark.parametrize(
-    "declaration",
+    ("head", "size"),
     [
-        "@dataclass\nclass Inputs:\n    part: str\n    size: int = 3",
-        "from typing_extensions import NotRequired, TypedDict\n"
-        "class Inputs(TypedDict):\n    part: str\n    size: NotRequired[int]",
-        "from pydantic import BaseModel\nclass Inputs(BaseModel):\n    part: str\n    size: int = 3",
+        ("@dataclass\nclass Inputs:", "int = 3"),
+        ("import typing_extensions as te\nclass Inputs(te.TypedDict):", "te.NotRequired[int]"),
+        ("from pydantic import BaseModel\nclass Inputs(BaseModel):", "int = 3"),
     ],
     ids=["dataclass", "TypedDict", "pydantic"],
 )
-def test_kinds_of_inputs(declaration: str, graph: Compile) -> None:
+def test_kinds_of_inputs(head: str, size: str, graph: Compile) -> None:
     """The class Inputs may be a dataclass, a TypedDict or a pydantic model."""
-    compiled = graph(f"{declaration}\n@task\ndef bump(part: str, size: int) -> None: print(part, size)\n")
+    declaration = f"{head}\n    part: str\n    size: {size}\n"
+    compiled = graph(f"{declaration}@task\ndef bump(part: str, size: int) -> None: print(part, size)\n")
     assert [(spec.name, spec.annotation, spec.required) for spec in compiled.inputs.values()] == [
         ("part", str, True),
         ("size", int, False),
@@ -602,7 +602,7 @@ def test_imported_group(graph: Compile) -> None:
 
 
 def test_copy_of_a_leaf(graph: Compile) -> None:
-    """A copy has the name that it is assigned to, and what it binds; the step itself then needs to be named."""
+    """A copy has the name that it is assigned to; the step itself then takes part only if it is named."""
     compiled = graph(
         """
         @task
@@ -717,12 +717,8 @@ def test_copies_do_not_share(graph: Compile) -> None:
         def whole(job: str, one: str, two: str) -> str: return two
         """
     )
-    assert owners(compiled) == {
-        "whole": None,
-        **{"job": "whole", "own": "job"},
-        **{"one": "whole", "one/own": "one"},
-        **{"two": "whole", "two/own": "two"},
-    }
+    groups = {"job": "whole", "one": "whole", "two": "whole"}
+    assert owners(compiled) == {"whole": None, **groups, "own": "job", "one/own": "one", "two/own": "two"}
 
 
 def test_copy_within_a_copy(graph: Compile) -> None:

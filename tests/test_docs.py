@@ -28,11 +28,9 @@ UPDATE = os.environ.get("GFLOW_UPDATE_DOCS") == "1"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"\A[^\n]*#\s*([\w/]+\.(?:py|toml|json))\s*$", re.MULTILINE)
 MASKS = [
-    (re.compile(r"\b\d+m \d\ds\b|\b\d+(\.\d+)? (s|ms|µs)\b"), "0.0 s"),
+    (re.compile(r"\b\d+m \d\ds\b|\b\d+(\.\d+)? ?(s|ms|µs)\b"), "0.0 s"),
     (re.compile(r"\b\d\d:\d\d:\d\d\b"), "12:00:00"),
-    (re.compile(r"\b[23456789abcdefghjkmnpqrstvwxyz]{4}\b(?=( ·|$|\s+(--|·|[a-z-]+-?workflow)))"), "k3f9"),
-    (re.compile(r"(?<=run )[23456789abcdefghjkmnpqrstvwxyz]{4}\b"), "k3f9"),
-    (re.compile(r"(?<=resume )[23456789abcdefghjkmnpqrstvwxyz]{4}\b"), "k3f9"),
+    (re.compile(r"(^|(?<=run )|(?<=resume )|(?<=show ))[2-9a-z]{4}\b(?=  | ·|$| --)", re.MULTILINE), "k3f9"),
     (re.compile(r"process \d+"), "process 4711"),
     (re.compile(r"\d+ (sec|min|s) ago|just now"), "now"),
 ]

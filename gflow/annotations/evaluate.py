@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import functools
+import itertools
 import linecache
 import sys
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any, Final, ForwardRef
 
 from gflow.annotations.forms import DEPTH, Unresolved, is_class, replace_arguments, text_of, unalias
+from gflow.annotations.wording import show
 
 Memo = MutableMapping[tuple[int, str], Any]
 """What was evaluated already, by the id of the namespace and the text."""
@@ -52,8 +55,7 @@ def _evaluate(annotation: object, namespace: _Namespace) -> object:
     try:
         return _resolved(annotation, namespace, frozenset())
     except Exception as error:  # noqa: BLE001  an annotation is the user's code: whatever it raises is the reason
-        text = text_of(annotation) if isinstance(annotation, str | ForwardRef) else str(annotation)
-        return Unresolved(text, namespace.reason(error))
+        return Unresolved(show(annotation), namespace.reason(error))
 
 
 def _resolved(annotation: object, namespace: _Namespace, active: frozenset[str]) -> object:
@@ -154,7 +156,7 @@ class _Deferred:
     def __init__(self, globalns: Mapping[str, Any]) -> None:
         self.globals = dict(globalns)
         self.failures: dict[str, str] = {}
-        self._imports = list(_imports_for_checkers(globalns))
+        self._imports = list(_imports_for_checkers(_source_of(globalns)))
 
     def bind(self, name: str) -> bool:
         """Make the imports that may bind a name; return whether looking again is worth it."""
@@ -172,21 +174,23 @@ class _Deferred:
             self.failures[name] = f"`{ast.unparse(statement)}` failed: {type(error).__name__}: {error}"
 
 
-def _imports_for_checkers(globalns: Mapping[str, Any]) -> Iterator[ast.Import | ast.ImportFrom]:
-    """Yield the imports under `if TYPE_CHECKING:` in a module's source; none if it has no source."""
+def _source_of(globalns: Mapping[str, Any]) -> str:
     file = globalns.get("__file__")
-    if not isinstance(file, str):
-        return
+    return "".join(linecache.getlines(file, dict(globalns))) if isinstance(file, str) else ""
+
+
+@functools.lru_cache(maxsize=64)
+def _imports_for_checkers(source: str) -> tuple[ast.Import | ast.ImportFrom, ...]:
+    """Return the imports under `if TYPE_CHECKING:` in the source of a module."""
     try:
-        tree = ast.parse("".join(linecache.getlines(file, dict(globalns))))
+        nodes = ast.walk(ast.parse(source))
     except (SyntaxError, ValueError):
-        return
-    for block in ast.walk(tree):
-        if isinstance(block, ast.If) and _is_for_checkers(block.test):
-            for statement in block.body:
-                yield from (
-                    node for node in ast.walk(statement) if isinstance(node, ast.Import | ast.ImportFrom)
-                )
+        return ()
+    blocks = [node for node in nodes if isinstance(node, ast.If) and _is_for_checkers(node.test)]
+    inside = itertools.chain.from_iterable(
+        ast.walk(statement) for block in blocks for statement in block.body
+    )
+    return tuple(node for node in inside if isinstance(node, ast.Import | ast.ImportFrom))
 
 
 def _is_for_checkers(test: ast.expr) -> bool:

@@ -149,8 +149,6 @@ def _value_of(alias: Any, arguments: tuple[object, ...]) -> object:
         value = alias.__value__
     except Exception as error:  # noqa: BLE001  the right side of a `type` statement is the user's code
         return Unresolved(alias.__name__, f"{type(error).__name__}: {error}")
-    if isinstance(value, str):
-        return Unresolved(value, f"a string in the type alias {alias.__name__}")
     given = [*arguments, *map(default_of, parameters[len(arguments) :])]
     return substitute(value, dict(zip(parameters, given, strict=False)))
 

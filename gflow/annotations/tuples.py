@@ -15,55 +15,48 @@ from gflow.annotations.verdict import Flows, Verdict, all_of
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """`tuple[int, *tuple[str, ...], bool]`: the part of any length is None where there is none."""
+    """`tuple[int, *tuple[str, ...], bool]`: the part of any length is one type, or none."""
 
     start: tuple[object, ...] = ()
-    middle: object | None = None
+    middle: tuple[object, ...] = ()
     end: tuple[object, ...] = ()
 
     @property
     def elements(self) -> tuple[object, ...]:
         """Return the type of every element."""
-        return (*self.start, *([] if self.middle is None else [self.middle]), *self.end)
+        return (*self.start, *self.middle, *self.end)
 
 
 def shape_of(annotation: object) -> Shape | None:
     """Return the shape of `tuple[...]`; None if a TypeVarTuple stands in it."""
     if not hasattr(annotation, "__args__"):
-        return Shape(middle=Any)
+        return Shape(middle=(Any,))
     arguments = arguments_of(annotation)
-    if len(arguments) == 2 and arguments[1] is Ellipsis:
-        return Shape(middle=arguments[0])
-    shape = Shape()
+    if arguments[1:] == (Ellipsis,):
+        return Shape(middle=arguments[:1])
+    shape: Shape | None = Shape()
     for argument in arguments:
-        shape_or_none = _extended(shape, argument)
-        if shape_or_none is None:
-            return None
-        shape = shape_or_none
+        shape = shape and _extended(shape, argument)
     return shape
 
 
 def _extended(shape: Shape, argument: object) -> Shape | None:
-    inner = _unpacked(argument)
-    if inner is None:
-        if shape.middle is None:
-            return Shape((*shape.start, argument))
-        return Shape(shape.start, shape.middle, (*shape.end, argument))
-    more = shape_of(inner) if get_origin(inner) is tuple else None
-    if more is None or (shape.middle is not None and more.middle is not None):
+    more = _shape_within(argument)
+    if more is None or (shape.middle and more.middle):
         return None
-    if shape.middle is None:
-        return Shape((*shape.start, *more.start), more.middle, more.end)
-    return Shape(shape.start, shape.middle, (*shape.end, *more.start))
+    if shape.middle:
+        return Shape(shape.start, shape.middle, (*shape.end, *more.start))
+    return Shape((*shape.start, *more.start), more.middle, more.end)
 
 
-def _unpacked(argument: object) -> object | None:
-    """Return what is unpacked: `tuple[int, ...]` for `*tuple[int, ...]`; None if nothing is."""
-    if is_form(get_origin(argument), "Unpack"):
-        return arguments_of(argument)[0]
+def _shape_within(argument: object) -> Shape | None:
+    """Return what an argument adds: one element, or those of the tuple that is unpacked."""
     if getattr(argument, "__unpacked__", False) is True:
-        return types.GenericAlias(tuple, arguments_of(argument))
-    return None
+        return shape_of(types.GenericAlias(tuple, arguments_of(argument)))
+    if not is_form(get_origin(argument), "Unpack"):
+        return Shape((argument,))
+    inner = arguments_of(argument)[0]
+    return shape_of(inner) if get_origin(inner) is tuple else None
 
 
 def element_of(annotation: object) -> object:
@@ -79,40 +72,41 @@ def tuple_flows(source: object, target: object, flows: Flows) -> Verdict:
     given, wanted = shape_of(source), shape_of(target)
     if given is None or wanted is None:
         return True if source == target else None
-    if given.middle is None:
+    if not given.middle:
         return _fixed_flows(given.start, wanted, flows)
-    if wanted.middle is None:
+    if not wanted.middle:
         return _open_into_fixed(given, wanted, flows)
     return _open_flows(given, wanted, flows)
 
 
 def _fixed_flows(elements: tuple[object, ...], wanted: Shape, flows: Flows) -> Verdict:
     spare = len(elements) - len(wanted.start) - len(wanted.end)
-    if spare < 0 or (spare and wanted.middle is None):
+    if spare < 0 or (spare and not wanted.middle):
         return False
-    expected = (*wanted.start, *[wanted.middle] * spare, *wanted.end)
+    expected = (*wanted.start, *wanted.middle * spare, *wanted.end)
     return all_of(map(flows, elements, expected))
 
 
 def _open_into_fixed(given: Shape, wanted: Shape, flows: Flows) -> Verdict:
     """`tuple[int, ...]` may be too long or too short; `tuple[Any, ...]` may be of any length (gradual)."""
     spare = len(wanted.start) - len(given.start) - len(given.end)
-    if given.middle is not Any or spare < 0:
+    if given.middle != (Any,) or spare < 0:
         return False
-    return all_of(map(flows, (*given.start, *[Any] * spare, *given.end), wanted.start))
+    return all_of(map(flows, (*given.start, *given.middle * spare, *given.end), wanted.start))
 
 
 def _open_flows(given: Shape, wanted: Shape, flows: Flows) -> Verdict:
     start, end = len(wanted.start), len(wanted.end)
-    if (len(given.start) < start or len(given.end) < end) and given.middle is not Any:
+    missing = max(0, start - len(given.start)), max(0, end - len(given.end))
+    if any(missing) and given.middle != (Any,):
         return False
-    first = (*given.start, *[given.middle] * max(0, start - len(given.start)))
-    last = (*[given.middle] * max(0, end - len(given.end)), *given.end)
-    inner = (*first[start:], given.middle, *last[: len(last) - end])
+    first = (*given.start, *given.middle * missing[0])
+    last = (*given.middle * missing[1], *given.end)
+    inner = (*first[start:], *given.middle, *last[: len(last) - end])
     return all_of(
         [
             *map(flows, first[:start], wanted.start),
-            *(flows(element, wanted.middle) for element in inner),
+            *(flows(element, wanted.middle[0]) for element in inner),
             *map(flows, last[len(last) - end :], wanted.end),
         ]
     )

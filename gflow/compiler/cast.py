@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from inspect import unwrap
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias, cast
 
-from gflow.compiler.reading import Parameter, Reader, Signature
+from gflow.compiler.reading import Parameter, Reader, Signature, is_step
 from gflow.decorators import REGISTRY, AnyStep, Copy, Member, Step, Workflow
 
 
@@ -54,7 +54,7 @@ def _bound(names: Mapping[str, object]) -> dict[int, str]:
 
 def steps_in(names: Mapping[str, object]) -> dict[str, AnyStep]:
     """Return the steps among what names stand for; `isinstance` would wake what only pretends to be there."""
-    return {name: value for name, value in names.items() if issubclass(type(value), Step)}  # type: ignore[misc]
+    return {name: cast("AnyStep", value) for name, value in names.items() if issubclass(type(value), Step)}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,11 +91,16 @@ class Link(NamedTuple):
     @property
     def is_plain(self) -> bool:
         """Whether the parameter takes a step by its plain name; in a group, a member."""
-        return self.source is self.step and isinstance(self.step, Step)
+        return self.source is self.step and is_step(self.step)
 
 
-Edge = tuple[Link, Instance | None]
+Edge: TypeAlias = tuple[Link, Instance | None]
 """A parameter, and the step that it takes its value from."""
+
+Links: TypeAlias = dict[Instance, tuple[Link, ...]]
+Targets: TypeAlias = dict[Instance, list[Instance | None]]
+Places: TypeAlias = dict[tuple[int, Instance | None], Instance]
+"""Who a step (its id) is, by itself or inside a copied group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +112,10 @@ class Cast:
 
     home: Home
     reader: Reader
-    links: dict[Instance, tuple[Link, ...]] = field(default_factory=dict)
-    undos: dict[Instance, tuple[Link, ...]] = field(default_factory=dict)
-    places: dict[tuple[int, Instance | None], Instance] = field(default_factory=dict)
-    targets: dict[Instance, list[Instance | None]] = field(default_factory=dict)
+    links: Links = field(default_factory=dict[Instance, tuple[Link, ...]])
+    undos: Links = field(default_factory=dict[Instance, tuple[Link, ...]])
+    places: Places = field(default_factory=dict[tuple[int, Instance | None], Instance])
+    targets: Targets = field(default_factory=dict[Instance, list[Instance | None]])
 
     def find(self, named: AnyStep | Member | None, scope: Instance | None) -> Instance | None:
         """Return who a step is inside a copied group: the copy's own member, else the step itself."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from types import ModuleType
 
 from gflow.compiler.cast import Cast, Home, Instance, Link, binder
-from gflow.compiler.reading import Reader, Signature, step_of
+from gflow.compiler.reading import Reader, Signature, is_step, step_of
 from gflow.decorators import AnyStep, Copy, From, Member, Step
 from gflow.model import GROUPS, ConstantSource
 
@@ -29,12 +29,7 @@ def _roots(target: ModuleType | AnyStep, home: Home, reader: Reader) -> Iterable
         return [target]
     own = [step for step in home.registered if id(step) in home.bound]
     copied = _copied([step for step in own if isinstance(step, Copy)], reader)
-    used = [
-        step
-        for workflow in home.workflows().values()
-        for step in listed(workflow.uses)
-        if isinstance(step, Step)
-    ]
+    used = [step for workflow in home.workflows().values() for step in listed(workflow.uses) if is_step(step)]
     roots = [step for step in own if id(step) not in copied] + used
     return {id(step): step for step in roots}.values()
 
@@ -81,8 +76,9 @@ def _bound_links(step: Instance, signature: Signature) -> Iterator[Link]:
             yield Link(parameter, parameter.source, parameter.step, step.inside)
             continue
         value = holder.step.bindings[parameter.name]
-        source = value if isinstance(value, Step | Member | From) else ConstantSource(value)
-        yield Link(parameter, source, step_of(source), holder.scope)
+        named = step_of(value)
+        source = value if named or isinstance(value, From) else ConstantSource(value)
+        yield Link(parameter, source, named, holder.scope)
 
 
 def _reach(cast: Cast, step: Instance) -> Iterator[Instance]:
@@ -93,7 +89,7 @@ def _reach(cast: Cast, step: Instance) -> Iterator[Instance]:
     named += [(other, step.inside) for other in step.step.options.after]
     for other, scope in named:
         base = other.group if isinstance(other, Member) else other
-        if isinstance(base, Step) and cast.find(base, scope) is None:
+        if is_step(base) and cast.find(base, scope) is None:
             yield _join(cast, base, None)
 
 
@@ -102,11 +98,7 @@ def _copy_members(cast: Cast, copy: Instance) -> Iterator[Instance]:
     groups = [copy]
     while groups:
         for link in cast.links[groups.pop()]:
-            if (
-                isinstance(link.source, Step)
-                and link.scope is copy
-                and (id(link.source), copy) not in cast.places
-            ):
+            if is_step(link.source) and link.scope is copy and (id(link.source), copy) not in cast.places:
                 member = _join(cast, link.source, copy)
                 groups += [member] if member.is_group and not member.is_copied_group else []
                 yield member

@@ -21,9 +21,9 @@ class Tree:
     that several groups name with no order between them, with these groups.
     """
 
-    owner: dict[Instance, Instance] = field(default_factory=dict)
-    named: dict[Instance, tuple[Instance, ...]] = field(default_factory=dict)
-    disputed: dict[Instance, list[Instance]] = field(default_factory=dict)
+    owner: dict[Instance, Instance] = field(default_factory=dict[Instance, Instance])
+    named: dict[Instance, tuple[Instance, ...]] = field(default_factory=dict[Instance, tuple[Instance, ...]])
+    disputed: dict[Instance, list[Instance]] = field(default_factory=dict[Instance, list[Instance]])
 
     def members(self, group: Instance) -> list[Instance]:
         """Return the steps that a group owns, in the order of its signature."""

@@ -60,9 +60,12 @@ def _reasons(cast: Cast, tree: Tree, step: Instance) -> Iterator[tuple[Reason, I
     for link, target in cast.edges(step):
         if target is not None:
             yield ("join" if step.is_group and link.is_plain else "value"), target
-    yield from (("after", other) for other in cast.after(step))
-    yield from (("undo", other) for other in undo_needs(cast, step))
-    yield from (("turn", other) for other in in_turn(tree, tree.owner.get(step)).get(step, ()))
+    for other in cast.after(step):
+        yield "after", other
+    for other in undo_needs(cast, step):
+        yield "undo", other
+    for other in in_turn(tree, tree.owner.get(step)).get(step, ()):
+        yield "turn", other
 
 
 # ---------------------------------------------------------------- circles

@@ -10,7 +10,7 @@ from gflow.compiler.cast import Cast, Instance, Link, binder, steps_in
 from gflow.compiler.findings import Report
 from gflow.compiler.reading import Fn
 from gflow.compiler.words import binding_place, called, plain, show
-from gflow.decorators import Copy, From, Member, Options, Step
+from gflow.decorators import Copy, From, Member, Options
 from gflow.diagnostics import Place, locate
 from gflow.errors import Severity
 from gflow.model import Effects, Policy, Retry
@@ -58,25 +58,18 @@ def _unusable(options: Options) -> Iterator[tuple[str, str]]:
         yield "effects", f'"none" or "irreversible"{question(options.effects, get_args(Effects))}'
     if not (options.limit is None or _is_count(options.limit)):
         yield "limit", "how many attempts may run at once, from 1 on"
-    if not (options.policy is None or isinstance(options.policy, Policy)):
-        yield "policy", "a `Policy(severity={…})`"
-    elif options.policy is not None and not _is_severity_map(options.policy.severity):
-        yield "policy", 'severity maps exception types to "low", "medium" or "high"'
+    if problem := _problem_of_policy(options.policy):
+        yield "policy", problem
 
 
-def _shown(value: object) -> str:
-    return reprlib.repr(value) if isinstance(value, int | float | str) else "this"
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
-
-
-def _is_severity_map(given: object) -> bool:
-    return isinstance(given, Mapping) and all(
-        isinstance(kind, type) and issubclass(kind, BaseException) and severity in get_args(Severity)
-        for kind, severity in given.items()
-    )
+def _problem_of_policy(policy: object) -> str | None:
+    if policy is None:
+        return None
+    if not isinstance(policy, Policy):
+        return "a `Policy(severity={…})`"
+    if not _is_severity_map(policy.severity):
+        return 'severity maps exception types to "low", "medium" or "high"'
+    return None
 
 
 def question(given: object, words: Iterable[str]) -> str:

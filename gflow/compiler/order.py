@@ -61,7 +61,7 @@ def in_time(order: Order, tree: Tree) -> list[Instance] | None:
         if step.is_group:
             let_wait(ends[step], [number, *(ends[other] for other in order.joins[step])])
     steps = list(numbers)
-    ready = [point for step, point in numbers.items() if not waiting[point]]
+    ready = [point for point in numbers.values() if not waiting[point]]
     heapify(ready)
     begun: list[Instance] = []
     while ready:

@@ -12,7 +12,7 @@ from collections import ChainMap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import CodeType, FrameType
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias, TypeGuard
 
 from gflow.annotations import Unresolved, awaited, evaluate, is_awaitable
 from gflow.context import Context
@@ -71,7 +71,7 @@ class Signature:
     @property
     def named(self) -> list[AnyStep]:
         """The steps that parameters name by their own names."""
-        return [parameter.source for parameter in self.parameters if isinstance(parameter.source, Step)]
+        return [parameter.source for parameter in self.parameters if is_step(parameter.source)]
 
 
 class Reader:
@@ -172,7 +172,7 @@ def _parameter(
     if marks:
         return Parameter(name, annotation, default, marks[0], step_of(marks[0]), marks)
     named = names.get(name)
-    if isinstance(named, Step):
+    if is_step(named):
         return Parameter(name, annotation, default, named, named)
     return Parameter(name, annotation, default)
 
@@ -180,7 +180,12 @@ def _parameter(
 def step_of(source: object) -> AnyStep | Member | None:
     """Return the step that a mark or a binding names, if it does."""
     named = source.step if isinstance(source, From) else source
-    return named if isinstance(named, Step | Member) else None
+    return named if is_step(named) or isinstance(named, Member) else None
+
+
+def is_step(thing: object) -> TypeGuard[AnyStep]:
+    """Whether something was decorated."""
+    return isinstance(thing, Step)
 
 
 def _of_code(fn: Fn, code: CodeType) -> list[tuple[str, object]]:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from gflow.compiler.cast import Cast, Edge, Instance, Link
 from gflow.compiler.declared import Fields, Taker, declare
 from gflow.compiler.findings import Report
-from gflow.compiler.reading import Signature
+from gflow.compiler.reading import Signature, is_step
 from gflow.compiler.unknown import report_unknown
 from gflow.compiler.words import argument, called, plain, takes_result
-from gflow.decorators import From, InputMark, Step
+from gflow.decorators import From, InputMark
 from gflow.diagnostics import locate
 from gflow.model import (
     ConstantSource,
@@ -122,7 +122,7 @@ class _Resolver:
                 if first.source is None and self._is_input(signature, first.parameter.name)
                 else None
             )
-        if isinstance(first.source, Step):
+        if is_step(first.source):
             return f"the step `{called(first.source.fn)}`"
         return "the context" if isinstance(first.source, ContextSource) else "marked as something else"
 

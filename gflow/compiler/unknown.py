@@ -42,7 +42,7 @@ def report_unknown(
         hints = [*_far(parameter, steps, signature)]
     if name in signature.unevaluated:
         reason = signature.unevaluated[name].reason
-        hints.append(f"its annotation cannot be evaluated ({reason}), so a mark in it is not seen")
+        hints.insert(0, f"a mark in its annotation is not seen, which cannot be evaluated: {reason}")
     if _has_inner_mark(parameter.annotation):
         hints = [f"its mark is hidden inside: write the mark around all of it, as in `{_outside(parameter)}`"]
     report.error("GF012", message, *places, hints=hints)

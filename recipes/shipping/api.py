@@ -67,7 +67,7 @@ def _load(package: Path) -> Item:
     try:
         import griffe  # noqa: PLC0415  (an extra: loaded where it is needed)
     except ImportError:
-        raise missing("griffe (griffelib)") from None
+        raise missing("griffe") from None
     return griffe.load(
         package.stem,
         try_relative_path=False,

@@ -26,6 +26,11 @@ class Candidate:
         return self.bump.clone
 
     @property
+    def name(self) -> str:
+        """The project's name."""
+        return self.bump.name
+
+    @property
     def version(self) -> str:
         """The version to be released."""
         return self.bump.new
@@ -41,7 +46,7 @@ class Candidate:
         return Project.at(self.clone.path)
 
     def __str__(self) -> str:
-        return f"{self.project.name} {self.version} as commit {self.commit[:7]}"
+        return f"{self.name} {self.version} as commit {self.commit[:7]}"
 
 
 def make_candidate(bump: Bump, changelog: Changelog) -> Candidate:

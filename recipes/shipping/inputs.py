@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 from recipes.shipping.git import Checkout
 from recipes.shipping.index import is_url
 from recipes.shipping.project import Project
+from recipes.shipping.tools import MissingTool, require_all
 
 
 def check_inputs(repo: Path | None, index: str | None) -> None:
     """Raise ValueError, with the remedy, if a release of `repo` to `index` cannot begin."""
-    if shutil.which("git") is None:
-        raise ValueError("git is not on PATH: install git")
+    check_tools()
     if repo is None and index is None:
         return
     if repo is None:
@@ -23,6 +23,16 @@ def check_inputs(repo: Path | None, index: str | None) -> None:
         raise ValueError("--repo without --index: there is no default; give --index URL or a folder")
     check_index(index)
     check_repo(repo)
+
+
+def check_tools() -> None:
+    """Raise ValueError unless everything that the steps call is installed."""
+    if shutil.which("git") is None:
+        raise ValueError("git is not on PATH: install git")
+    try:
+        require_all()
+    except MissingTool as error:
+        raise ValueError(str(error)) from None
 
 
 def check_index(index: str) -> None:

@@ -53,7 +53,7 @@ class Comparison:
             return "nothing compared"
         which = f", the worst of {len(self.ratios)} benchmarks" if len(self.ratios) > 1 else ""
         rounds = count(ROUNDS, "alternating round")
-        return f"{self.worst:.2f} × {self.since}{which} ({rounds})"  # noqa: RUF001  (a factor)
+        return f"{self.worst:.2f} × {self.since}{which} ({rounds})"
 
 
 def compare_speed(candidate: Candidate, workspace: Path) -> Comparison:

@@ -69,7 +69,7 @@ def review(candidate: Candidate) -> Review:
     bump, clone = candidate.bump, candidate.clone
     api = None
     if bump.since and candidate.baseline:
-        api = compare(bump.since, candidate.baseline, clone.path, candidate.project.name)
+        api = compare(bump.since, candidate.baseline, clone.path, candidate.name)
     prepared = f"{candidate.commit}~1"  # the release commit itself only raises numbers
     changed = [file for file in clone.changed(bump.since, prepared) if file.endswith(".py")]
     errors = lint(clone.path, changed, ERRORS)

@@ -6,14 +6,19 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 from gflow import Output, sh
 
 REMEDY = "pip install 'gflow-workflows[recipes]'"
 
+PROGRAMS = ("detect-secrets", "git-cliff", "ruff", "uv")
+LIBRARIES = ("griffe", "pypiserver")
+
 QUIET = {
     "NO_COLOR": "1",
+    "PY_COLORS": "0",  # pytest asks this one first
     "PYTEST_ADDOPTS": "",  # the options of whoever runs gflow are not those of the package
     "PYTHONPATH": "",  # nor are its modules
     "UV_NO_PROGRESS": "1",
@@ -25,9 +30,17 @@ class MissingTool(RuntimeError):
     """Something that a step calls is not installed."""
 
 
-def missing(name: str) -> MissingTool:
+def missing(*names: str) -> MissingTool:
     """Return the error that says what to install."""
-    return MissingTool(f"{name} is neither beside {sys.executable} nor on PATH: {REMEDY}")
+    return MissingTool(f"not installed for {sys.executable}: {', '.join(names)}; run {REMEDY}")
+
+
+def require_all() -> None:
+    """Raise MissingTool, with all names at once, unless everything that the steps call is installed."""
+    absent = [name for name in PROGRAMS if _path(name) is None]
+    absent += [name for name in LIBRARIES if find_spec(name) is None]
+    if absent:
+        raise missing(*absent)
 
 
 def find(name: str) -> str:
@@ -36,11 +49,15 @@ def find(name: str) -> str:
     Raises:
         MissingTool: it is not installed.
     """
-    beside = Path(sys.executable).parent / name
-    path = str(beside) if beside.is_file() else shutil.which(name)
+    path = _path(name)
     if path is None:
         raise missing(name)
     return path
+
+
+def _path(name: str) -> str | None:
+    beside = Path(sys.executable).parent / name
+    return str(beside) if beside.is_file() else shutil.which(name)
 
 
 def run(

@@ -28,6 +28,7 @@ class Bump:
     """A version that was raised in the clone; `since` is the last release's tag, `changes` counts commits."""
 
     clone: Clone
+    name: str
     old: str
     new: str
     part: Raised
@@ -60,7 +61,7 @@ def raise_version(clone: Clone, part: Part) -> Bump:
     run("uv", "version", "--bump", raised, extent, cwd=clone.path)
     new = Project.at(clone.path).version
     repeat_version(project, new)
-    bump = Bump(clone, project.version, new, raised, since, summary(messages))
+    bump = Bump(clone, project.name, project.version, new, raised, since, summary(messages))
     if clone.resolve(f"refs/tags/{bump.tag}"):
         raise Refused(f"the tag {bump.tag} exists already: choose another --part, or delete the tag")
     return bump

@@ -24,7 +24,7 @@ from gflow import runner
 from gflow.model import Durability, Graph
 
 SHAPES: Final = ("chain", "fan", "layers")
-LEVELS: Final[dict[str, Durability | None]] = {"memory": None, "process": "process", "full": "full"}
+LEVELS: Final[tuple[Durability, ...]] = ("process", "full")
 
 
 def source(shape: str, steps: int) -> str:
@@ -83,28 +83,30 @@ def bare_commit(level: Durability, commits: int = 1000) -> float:
     return taken / commits * 1e6
 
 
-def best(measure: Callable[[], float], rounds: int) -> float:
-    """Return the median of several rounds."""
-    return median(measure() for _ in range(rounds))
+def row(shape: str, steps: int, rounds: int) -> str:
+    """Return one line of the table; each figure is the median of several rounds."""
+    graph, by_python, by_gflow = compiled(shape, steps)
+    cells = [
+        f"{shape:8} {by_gflow:10.1f} {by_python:10.1f}",
+        f"{_median(rounds, per_step, graph, None):8.1f}",
+    ]
+    for level in LEVELS:
+        cost = _median(rounds, per_step, graph, level)
+        cells.append(f"{cost:8.1f} {cost / _median(rounds, bare_commit, level):7.2f}")
+    return "  ".join(cells)
+
+
+def _median(rounds: int, measure: Callable[..., float], *arguments: object) -> float:
+    return median(measure(*arguments) for _ in range(rounds))
 
 
 def main(steps: int = 2000, rounds: int = 3) -> None:
     """Print the table."""
-    print(f"{steps} steps, median of {rounds} rounds, microseconds per step\n")
-    print(
-        f"{'shape':8} {'compile ms':>10} {'python ms':>10}  {'memory':>8} {'process':>8} {'× bare':>7} {'full':>8} {'× bare':>7}"
-    )
+    print(f"{steps} steps, medians of {rounds} rounds, microseconds per step\n")
+    print(f"{'shape':8} {'compile ms':>10} {'python ms':>10}  {'memory':>8}", end="")
+    print("".join(f"  {level:>8} {'× bare':>7}" for level in LEVELS))
     for shape in SHAPES:
-        graph, by_python, by_gflow = compiled(shape, steps)
-        memory = best(lambda: per_step(graph, None), rounds)
-        cells = [f"{shape:8} {by_gflow:10.1f} {by_python:10.1f}  {memory:8.1f}"]
-        for level in ("process", "full"):
-            cost, bare = (
-                best(lambda: per_step(graph, LEVELS[level]), rounds),
-                best(lambda: bare_commit(LEVELS[level] or "full"), rounds),
-            )
-            cells.append(f"{cost:8.1f} {cost / bare:7.2f}")
-        print(" ".join(cells), flush=True)
+        print(row(shape, steps, rounds), flush=True)
 
 
 if __name__ == "__main__":

@@ -140,7 +140,7 @@ def announce(changelog: Changelog) -> None:
     raise AssertionError("a drawing calls nothing")
 
 
-def ship(build: Wheel, tag: Tag, deploy: Deployment, announce: None) -> Deployment:  # noqa: D103
+def ship(build: Wheel, tag: Tag, deploy: Deployment, announce: None) -> Deployment:
     raise AssertionError("a drawing calls nothing")
 
 

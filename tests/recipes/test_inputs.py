@@ -77,6 +77,15 @@ def test_no_repository(tmp_path: Path) -> None:
         Inputs(repo=tmp_path, index="http://127.0.0.1:9")
 
 
+@pytest.mark.usefixtures("no_tools")
+def test_no_tools() -> None:
+    """Without the recipe's tools nothing begins, and the message says what to install."""
+    with pytest.raises(
+        ValueError, match=r"git-cliff, ruff, uv.*; run pip install 'gflow-workflows\[recipes\]'$"
+    ):
+        Inputs()
+
+
 def test_no_git(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Without git nothing can be released, the sample included."""
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -79,7 +79,7 @@ def test_ratios(
 def test_worst() -> None:
     """Of several benchmarks the worst is shown, and those beyond the tolerance block."""
     report = Comparison("v1", {"a": 0.5, "b": 1.6, "c": 1.5})
-    assert str(report).startswith("1.60 × v1, the worst of 3 benchmarks (")  # noqa: RUF001
+    assert str(report).startswith("1.60 × v1, the worst of 3 benchmarks (")
     assert report.blockers == ("b takes 1.60 times as long as in v1",)
 
 

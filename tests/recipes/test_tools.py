@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from recipes.shipping.tools import MissingTool, find, hiding, run
+from recipes.shipping import tools
+from recipes.shipping.tools import MissingTool, find, hiding, require_all, run
 
 
 def test_tool_beside_python() -> None:
@@ -23,10 +24,18 @@ def test_tool_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("no_tools")
 def test_missing_tool() -> None:
     """A missing tool is an error that says what to install."""
-    with pytest.raises(
-        MissingTool, match=r"^git-cliff is neither.*pip install 'gflow-workflows\[recipes\]'$"
-    ):
+    with pytest.raises(MissingTool, match=r"git-cliff; run pip install 'gflow-workflows\[recipes\]'$"):
         find("git-cliff")
+
+
+@pytest.mark.usefixtures("no_tools")
+def test_everything_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything that is missing is named at once."""
+    monkeypatch.setattr(tools, "find_spec", lambda name: None)
+    with pytest.raises(
+        MissingTool, match=r": detect-secrets, git-cliff, ruff, uv, griffe, pypiserver; run pip"
+    ):
+        require_all()
 
 
 def test_hidden_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
