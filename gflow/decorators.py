@@ -44,7 +44,7 @@ REGISTRY = "__gflow_steps__"
 class Options:
     """The keywords that a decorator was given."""
 
-    after: tuple[AnyStep, ...] = ()
+    after: tuple[AnyStep | Member, ...] = ()
     attempts: int | Retry | None = None
     effects: Effects | None = None
     policy: Policy | None = None
@@ -95,12 +95,23 @@ class Step(Generic[P, R_co]):
             """For `gflow check --types` only: the type of one call."""
             ...
 
+    # First those that admit None: an undo may be called without a result.
+    @overload
+    def undo(
+        self: Step[..., Coroutine[Any, Any, T]], fn: Callable[Concatenate[T | None, Q], X], /
+    ) -> Callable[Concatenate[T | None, Q], X]: ...
     @overload
     def undo(
         self: Step[..., Coroutine[Any, Any, T]], fn: Callable[Concatenate[T, Q], X], /
     ) -> Callable[Concatenate[T, Q], X]: ...
     @overload
-    def undo(self: Step[..., T], fn: Callable[Concatenate[T, Q], X], /) -> Callable[Concatenate[T, Q], X]: ...
+    def undo(
+        self: Step[..., T], fn: Callable[Concatenate[T | None, Q], X], /
+    ) -> Callable[Concatenate[T | None, Q], X]: ...
+    @overload
+    def undo(
+        self: Step[..., T], fn: Callable[Concatenate[T, Q], X], /
+    ) -> Callable[Concatenate[T, Q], X]: ...
     def undo(self, fn: Callable[..., Any], /) -> Callable[..., Any]:
         """Register the compensation of this step; a rollback calls it with the step's result first.
 
@@ -167,15 +178,15 @@ def _decorator(kind: Kind, options: Options, role: str | None = None) -> Decorat
     return decorate
 
 
-def _options(after: Iterable[AnyStep], attempts: int | Retry | None, effects: Effects | None,
+def _options(after: Iterable[AnyStep | Member], attempts: int | Retry | None, effects: Effects | None,
              policy: Policy | None, limit: int | None = None) -> Options:  # fmt: skip
     return Options(_listed(after), attempts, effects, policy, limit)
 
 
-def _listed(given: object) -> tuple[Any, ...]:
+def _listed(given: Any) -> tuple[Any, ...]:
     """Take one step, or a string, for a list of it: the compiler says what is wrong with it."""
-    items: Iterable[Any] = given if isinstance(given, Iterable) and not isinstance(given, str) else (given,)
-    return tuple(items)
+    is_list = hasattr(given, "__iter__") and not isinstance(given, str)
+    return tuple(given) if is_list else (given,)
 
 
 @overload
@@ -183,7 +194,7 @@ def task(fn: Callable[P, R], /) -> Step[P, R]: ...
 @overload
 def task(
     *,
-    after: Iterable[AnyStep] = ...,
+    after: Iterable[AnyStep | Member] = ...,
     attempts: int | Retry | None = ...,
     effects: Effects | None = ...,
     policy: Policy | None = ...,
@@ -192,7 +203,7 @@ def task(
     fn: Callable[..., Any] | None = None,
     /,
     *,
-    after: Iterable[AnyStep] = (),
+    after: Iterable[AnyStep | Member] = (),
     attempts: int | Retry | None = None,
     effects: Effects | None = None,
     policy: Policy | None = None,
@@ -211,7 +222,7 @@ def agent(
     role: str,
     /,
     *,
-    after: Iterable[AnyStep] = (),
+    after: Iterable[AnyStep | Member] = (),
     attempts: int | Retry | None = None,
     effects: Effects | None = None,
     policy: Policy | None = None,
@@ -232,7 +243,7 @@ def stage(fn: Callable[P, R], /) -> Step[P, R]: ...
 @overload
 def stage(
     *,
-    after: Iterable[AnyStep] = ...,
+    after: Iterable[AnyStep | Member] = ...,
     attempts: int | Retry | None = ...,
     effects: Effects | None = ...,
     policy: Policy | None = ...,
@@ -242,7 +253,7 @@ def stage(
     fn: Callable[..., Any] | None = None,
     /,
     *,
-    after: Iterable[AnyStep] = (),
+    after: Iterable[AnyStep | Member] = (),
     attempts: int | Retry | None = None,
     effects: Effects | None = None,
     policy: Policy | None = None,
@@ -262,7 +273,7 @@ def parallel(fn: Callable[P, R], /) -> Step[P, R]: ...
 @overload
 def parallel(
     *,
-    after: Iterable[AnyStep] = ...,
+    after: Iterable[AnyStep | Member] = ...,
     attempts: int | Retry | None = ...,
     effects: Effects | None = ...,
     policy: Policy | None = ...,
@@ -272,7 +283,7 @@ def parallel(
     fn: Callable[..., Any] | None = None,
     /,
     *,
-    after: Iterable[AnyStep] = (),
+    after: Iterable[AnyStep | Member] = (),
     attempts: int | Retry | None = None,
     effects: Effects | None = None,
     policy: Policy | None = None,

@@ -68,10 +68,8 @@ def _load_file(path: Path) -> ModuleType:
     module = _import(name)
     if _is_from(module, path):
         return module
-    raise UsageError(
-        f"`{path.name}` is hidden by another module of that name, {getattr(module, '__file__', 'a built-in one')}",
-        "rename it",
-    )
+    other = getattr(module, "__file__", "a built-in one")
+    raise UsageError(f"`{path.name}` is hidden by another module of that name, {other}", "rename it")
 
 
 def _is_from(module: ModuleType, path: Path) -> bool:

@@ -72,6 +72,21 @@ def _problem_of_policy(policy: object) -> str | None:
     return None
 
 
+def _shown(value: object) -> str:
+    return reprlib.repr(value) if isinstance(value, int | float | str) else "this"
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _is_severity_map(given: Mapping[Any, object]) -> bool:
+    return all(
+        isinstance(kind, type) and issubclass(kind, BaseException) and severity in get_args(Severity)
+        for kind, severity in given.items()
+    )
+
+
 def question(given: object, words: Iterable[str]) -> str:
     """Return "; did you mean …?" if something near was given."""
     question = did_you_mean(given, words) if isinstance(given, str) else ""

@@ -1,0 +1,166 @@
+"""The release recipe as a user runs it: from the command line, through the engine, with a store."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gflow import cli, runner
+from gflow.model import Graph, Node
+
+from .conftest import NOBODY, Repo
+
+Captured = pytest.CaptureFixture[str]
+
+LEAVES = [
+    "version_bump", "changelog", "dependency_check", "code_review", "security_scan", "performance_test",
+    "build", "tag", "deploy", "announce",
+]  # fmt: skip
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty project with a home of its own."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.delenv("GFLOW_STORE", raising=False)
+    folder = tmp_path / "project"
+    folder.mkdir(exist_ok=True)
+    (folder / "pyproject.toml").touch()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def shown(capsys: Captured, run: str = "last") -> dict[str, Any]:
+    """Return what `gflow show` says of a run."""
+    capsys.readouterr()
+    assert cli.main(["show", run, "--json"]) == 0
+    document: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return document
+
+
+def noting(ledger: Path) -> Callable[[Any], Graph]:
+    """Return a `compile` whose steps write their names into a file when they begin, and sync it."""
+    compile_workflow = runner.compile
+
+    def noted(node: Node) -> Node:
+        @functools.wraps(node.fn)
+        def body(**values: Any) -> Any:
+            with ledger.open("a") as file:
+                file.write(f"{node.name}\n")
+                file.flush()
+                os.fsync(file.fileno())
+            return node.fn(**values)
+
+        return node if node.is_empty else replace(node, fn=body)
+
+    def compiled(workflow: Any) -> Graph:
+        graph = compile_workflow(workflow)
+        return replace(graph, nodes={name: noted(node) for name, node in graph.nodes.items()})
+
+    return compiled
+
+
+def test_foreign_repository_is_released_from_the_command_line(
+    project: Path, foreign_repo: Repo, index_url: str, tmp_path: Path, capsys: Captured
+) -> None:
+    """A repository with setuptools, no src folder and one dependency is released; its files stay."""
+    before = foreign_repo.state()
+    code = cli.main(["recipes.release", "--repo", str(foreign_repo.path), "--index", index_url])
+    assert code == 0, capsys.readouterr().err
+    assert foreign_repo.state()["files"] == before["files"]
+    assert foreign_repo.on_remote("cat-file", "-t", "v1.0.1") == "tag"
+    assert [path.name for path in (tmp_path / "served").iterdir()] == ["calc-1.0.1-py3-none-any.whl"]
+    assert (project / ".gflow" / "releases" / "calc" / "RELEASE-1.0.1.md").is_file()
+    steps = shown(capsys)["steps"]
+    assert all(steps[name]["status"] == "completed" for name in LEAVES)
+
+
+def test_foreign_patch_that_removes_a_function_is_refused(
+    project: Path, breaking_repo: Repo, index_url: str, capsys: Captured
+) -> None:
+    """A patch release without a public function that was there exits 1, and changes nothing outside."""
+    before = breaking_repo.state()
+    words = ["recipes.release", "--repo", str(breaking_repo.path), "--part", "patch", "--index", index_url]
+    assert cli.main(words) == 1
+    assert "calc.double" in capsys.readouterr().err
+    assert breaking_repo.state() == before
+    run = shown(capsys)
+    assert run["errors"][0]["type"] == "gflow.errors.Refused"
+    assert run["steps"]["tag"]["status"] == "pending"
+
+
+def test_resume_after_failed_deploy(  # noqa: PLR0917  # fixtures
+    project: Path,
+    foreign_repo: Repo,
+    index_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Captured,
+) -> None:
+    """The index is down, the run fails and is resumed with another: no completed step runs again."""
+    ledger = tmp_path / "ledger"
+    monkeypatch.setattr(runner, "compile", noting(ledger))
+    assert cli.main(["recipes.release", "--repo", str(foreign_repo.path), "--index", NOBODY]) == 1
+    assert "refused the connection" in capsys.readouterr().err
+    first = ledger.read_text().split()
+    assert first.count("deploy") == 3
+    ledger.write_text("")
+    assert cli.main(["resume", "last", "--set", f"index={index_url}"]) == 0
+    assert ledger.read_text().split() == ["deploy", "announce", "ship", "release"]
+    assert sorted(name for name in first if name in LEAVES) == sorted([*LEAVES[:-2], *["deploy"] * 3])
+    assert [path.name for path in (tmp_path / "served").iterdir()] == ["calc-1.0.1-py3-none-any.whl"]
+    assert shown(capsys)["steps"]["deploy"]["attempts"] == 4
+
+
+KILLER = """
+import os
+from recipes import release
+release.scan = lambda candidate: os.kill(os.getpid(), 9)
+from gflow import cli
+cli.main(["recipes.release"])
+"""
+
+
+def test_a_killed_release_is_finished_by_resume(project: Path, tmp_path: Path, capsys: Captured) -> None:
+    """Killed while its checks run, a release of the sample goes on where it was, and tags once."""
+    script = (
+        "import os; from recipes.shipping import security; security.scan = lambda c: os.kill(os.getpid(), 9)"
+    )
+    killed = subprocess.run([sys.executable, "-c", KILLER], cwd=project, capture_output=True, check=False)
+    assert killed.returncode == -9, killed.stderr
+    capsys.readouterr()
+    assert cli.main(["runs"]) == 0
+    assert "is gone" in capsys.readouterr().out
+    assert cli.main(["resume", "last"]) == 0
+    run = shown(capsys)
+    assert run["steps"]["version_bump"]["attempts"] == 1
+    remote = project / ".gflow" / "demo" / run["id"] / "remote.git"
+    tags = subprocess.run(["git", "tag", "--list"], cwd=remote, capture_output=True, text=True, check=True)
+    assert tags.stdout.split() == ["v0.1.0", "v0.2.0"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--repo", "."], "--index"),
+        (["--part", "huge"], "major"),
+        (["--repo", "gone", "--index", "http://127.0.0.1:9"], "gone"),
+    ],
+)
+def test_bad_inputs_exit_2_and_write_nothing(
+    project: Path, words: list[str], message: str, capsys: Captured
+) -> None:
+    """What cannot be released is refused when the run would be created."""
+    assert cli.main(["recipes.release", *words]) == 2
+    assert message in capsys.readouterr().err
+    assert not (project / ".gflow").exists()
