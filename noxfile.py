@@ -82,6 +82,7 @@ def types(session: nox.Session) -> None:
     install(session)
     session.run("mypy")
     session.run("pyright")
+    session.run("pyright", "--project", "tests/typing")
 
 
 @nox.session

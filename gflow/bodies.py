@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pickle
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from inspect import iscoroutinefunction
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -14,13 +16,14 @@ from gflow.agenda import Ended, Raised
 from gflow.checkpoint import Place, dumps, preview, unpickle
 from gflow.context import Context, StepCancelled
 from gflow.events import Ref
-from gflow.model import MISSING, ConstantSource, ContextSource, InputSource, Node, StepSource
+from gflow.model import MISSING, ConstantSource, ContextSource, InputSource, Node, StepSource, Undo
 from gflow.shell import CommandKilled, watcher
 
 if TYPE_CHECKING:
     from gflow.journal import Journal, Sealed
     from gflow.logs import RunLog
     from gflow.shell import Process
+    from gflow.state import Slot
 
 SMALL: Final = 4096
 """Pickles up to this size (bytes) are kept in memory; larger ones are read again when needed."""
@@ -34,7 +37,7 @@ class Job:
 
     __slots__ = (
         "arguments", "attempt", "called", "cancel_scope", "cancelled", "degraded", "error", "generation",
-        "log_to", "node", "processes", "rung", "seconds", "value",
+        "key", "log_to", "node", "processes", "rung", "seconds", "value",
     )  # fmt: skip
 
     def __init__(self, node: Node, number: int, generation: int, rung: int, log_to: RunLog | None) -> None:
@@ -43,6 +46,7 @@ class Job:
         self.generation = generation
         self.rung = rung
         self.log_to = log_to
+        self.key = f"g{generation}"
         self.called = False
         self.cancelled = False
         self.degraded: str | None = None
@@ -177,12 +181,30 @@ class Bodies:
         if payload is not None:
             return pickle.loads(payload)  # noqa: S301  # made by this process, or verified below
         ref, place = self.refs(path)
-        if ref is None:
+        if ref is None:  # the empty body of a group
             return None
         payload = (journal or self.journal).read(ref, place)
         if ref.length <= SMALL:
             self.small[path] = payload
         return unpickle(place, payload)
+
+    def forget(self, paths: Iterable[str]) -> None:
+        """Steps begin anew: what is in memory of them is no longer their value."""
+        for path in paths:
+            self.small.pop(path, None)
+
+    def undo_job(self, node: Node, undo: Undo, slot: Slot, number: int) -> Job:
+        """Return the job that takes a step back: its undo gets the step's result, if it has one."""
+        result, *others = undo.params
+        stand_in = replace(node, fn=undo.fn, params=tuple(others), is_async=iscoroutinefunction(undo.fn))
+        job = Job(stand_in, number, slot.generation, 0, self.log)
+        job.key = f"g{slot.generation}:undo"
+        if self.prepare(job) and job.arguments is not None:
+            try:
+                job.arguments[result.name] = self.value(node.name) if slot.done else None
+            except Exception as error:  # noqa: BLE001  # an undo that cannot have its result has failed
+                job.error = error
+        return job
 
     def _arguments(self, job: Job) -> dict[str, Any]:
         arguments: dict[str, Any] = {}
@@ -206,7 +228,7 @@ class Bodies:
     def _context(self, job: Job) -> Context:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = job.node.name
-        key = f"{self.run}:{path}:g{job.generation}"
+        key = f"{self.run}:{path}:{job.key}"
         return Context(self.run, path, job.attempt, job.generation, job.rung, key, self.folder, job)
 
     def _returned(self, job: Job) -> Returned:

@@ -109,9 +109,7 @@ class Step(Generic[P, R_co]):
         self: Step[..., T], fn: Callable[Concatenate[T | None, Q], X], /
     ) -> Callable[Concatenate[T | None, Q], X]: ...
     @overload
-    def undo(
-        self: Step[..., T], fn: Callable[Concatenate[T, Q], X], /
-    ) -> Callable[Concatenate[T, Q], X]: ...
+    def undo(self: Step[..., T], fn: Callable[Concatenate[T, Q], X], /) -> Callable[Concatenate[T, Q], X]: ...
     def undo(self, fn: Callable[..., Any], /) -> Callable[..., Any]:
         """Register the compensation of this step; a rollback calls it with the step's result first.
 

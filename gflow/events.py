@@ -27,7 +27,8 @@ class Ref(NamedTuple):
 class Outline(NamedTuple):
     """What the journal keeps of a step, so that a run can be shown without its module.
 
-    `after` and `joins` are those of `model.Node`; `undo` is the first line of the undo's docstring.
+    `after` and `joins` are those of `model.Node`. `undo` is the first line of the undo's docstring (None:
+    there is no undo), and `takes_none` says that it also takes back what did not complete.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Outline(NamedTuple):
     joins: list[str]
     undo: str | None
     effects: str | None
+    takes_none: bool = False
 
 
 class Created(NamedTuple):
@@ -111,11 +113,36 @@ class StatusChanged(NamedTuple):
     reason: str = ""
 
 
-Event = Created | Claimed | Started | Done | Tripped | Stopped | StatusChanged
+class Reset(NamedTuple):
+    """A rollback begins: these steps, all that the graph orders after `to`, are to be taken back.
+
+    `why` is "rollback" or "rerun"; what is taken back begins anew in `generation`.
+    """
+
+    why: str
+    to: str
+    generation: int
+    steps: list[str]
+
+
+class Undone(NamedTuple):
+    """The undo of a step ended; `error` says why it stays failed, None that the step begins anew."""
+
+    path: str
+    error: str | None = None
+
+
+class Reverted(NamedTuple):
+    """These steps begin anew without an undo: they have none, or it was passed over."""
+
+    paths: list[str]
+
+
+Event = Created | Claimed | Started | Done | Tripped | Stopped | StatusChanged | Reset | Undone | Reverted
 
 _KINDS: dict[str, type[Any]] = {
     "created": Created, "claimed": Claimed, "start": Started, "done": Done, "trip": Tripped,
-    "stop": Stopped, "status": StatusChanged,
+    "stop": Stopped, "status": StatusChanged, "reset": Reset, "undone": Undone, "reverted": Reverted,
 }  # fmt: skip
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 _dump = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from statistics import median
 from typing import Any, Final, TypeVar
 
+from gflow.annotations import admits_none
 from gflow.events import Outline
 from gflow.model import GROUPS, Graph, Progress, Run, Status, StepError, StepState
 from gflow.state import Slot, State
@@ -35,8 +36,9 @@ def outline(graph: Graph) -> list[Outline]:
             node.group,
             sorted(node.after),
             sorted(node.joins),
-            node.undo.doc.partition("\n")[0] if node.undo else None,
+            node.undo.doc.partition("\n")[0].rstrip(".") if node.undo else None,
             node.effects,
+            takes_none=node.undo is not None and admits_none(node.undo.params[0].annotation),
         )
         for node in graph.nodes.values()
     ]

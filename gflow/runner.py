@@ -18,14 +18,15 @@ from typing import Any, Final, Literal
 
 import anyio
 
-from gflow import __version__, compiler, failure, inputs, ownership, progress, project
+from gflow import __version__, compiler, failure, inputs, ownership, progress, project, rollback
 from gflow.agenda import Agenda
 from gflow.bodies import Bodies
 from gflow.checkpoint import Keys, Place, dumps, unpickle
 from gflow.clock import Clock, WallClock
+from gflow.compensation import Compensation
 from gflow.decorators import Step
 from gflow.errors import UsageError
-from gflow.events import Claimed, Created, Event, Outline, Ref, StatusChanged
+from gflow.events import Claimed, Created, Event, Outline, Ref, Reset, StatusChanged
 from gflow.journal import Journal, Listener
 from gflow.logs import RunLog
 from gflow.model import Durability, Graph, Run, StepError
@@ -34,6 +35,7 @@ from gflow.state import State
 from gflow.stores import RunRow, Store
 from gflow.stores.memory import MemoryStore
 from gflow.stores.sqlite import SqliteStore
+from gflow.suggest import did_you_mean
 
 Target = ModuleType | Step[..., Any] | str
 """What can be compiled and run: a module, its dotted name or file, or a step with all it needs."""
@@ -79,6 +81,11 @@ class Session:
         """The clock of the run."""
         return self.settings.clock
 
+    def listen(self) -> None:
+        """Let the listeners be told from here on; called again it does nothing."""
+        if not self.journal.listeners:
+            self.journal.listeners.extend(listen(self) for listen in self.settings.listeners)
+
     def load(self, step: str) -> Any:
         """Return the value of a completed step, also when the run has ended and its store is closed."""
         if self.settings.folder is None or self.state.status == "running":
@@ -92,7 +99,7 @@ class Session:
             self.run,
             self.state,
             self.clock.now(),
-            alive=self.state.status == "running",
+            alive=self.state.status in ("running", "rolling_back"),
             known=self.known,
             load=self.load,
             exceptions=self.bodies.exceptions,
@@ -171,9 +178,119 @@ async def start(graph: Graph, given: Mapping[str, object], settings: Settings) -
 
 
 async def go_on(
-    run_id: str, changed: Mapping[str, object], settings: Settings, workflow: Target | None = None
+    run_id: str,
+    changed: Mapping[str, object],
+    settings: Settings,
+    *,
+    workflow: Target | None = None,
+    rerun: str | None = None,
 ) -> Run:
-    """Claim a run that stopped or died, and drive what is left; a completed one is returned as it is."""
+    """Claim a run that stopped or died, and drive what is left; a completed one is returned as it is.
+
+    A rollback that was under way is finished, and nothing more. `rerun` takes a step back first, with all
+    that comes after it.
+    """
+    with _taken_over(run_id, settings, workflow) as session:
+        state = session.state
+        if state.status == "rolling_back":
+            return await _finish_rollback(session, [_claimed()], force=False)
+        if state.status == "rollback_incomplete" and state.reset:
+            raise UsageError(
+                f"the rollback of run {session.run} to {state.reset.to} is incomplete: {state.reason}",
+                f"gflow rollback {session.run} --to {state.reset.to} tries it again, --force passes over it",
+            )
+        if rerun is not None:
+            plan = _planned(session, rerun, inclusive=True)
+            ended = await _roll_back(session, plan, "rerun", force=False)
+            if ended.status != "rolled_back":
+                return ended
+        if state.status == "completed" and not changed:
+            return session.snapshot()
+        return await _drive(session, *_taking_up(session, changed))
+
+
+async def roll_back(
+    run_id: str,
+    to: str,
+    settings: Settings,
+    *,
+    force: bool = False,
+    agreed: Callable[[rollback.Plan], bool] = bool,
+    workflow: Target | None = None,
+) -> Run:
+    """Take back what the graph orders after a step, or everything for "start", and return the run.
+
+    `agreed` is shown the plan first; if it says no, nothing is touched. Raises UsageError for a step that
+    the run does not have, and for an irreversible one among those to take back, unless `force`.
+    """
+    with _taken_over(run_id, settings, workflow) as session:
+        reset = session.state.reset
+        if session.state.status == "rolling_back" and reset is not None and reset.to != to:
+            raise UsageError(
+                f"run {session.run} is being rolled back to {reset.to}",
+                f"gflow resume {session.run} finishes that",
+            )
+        plan = _planned(session, to)
+        blocking = plan.having("irreversible")
+        if blocking and not force:
+            names = ", ".join(f"`{entry.path}`" for entry in blocking)
+            raise UsageError(f"{names} cannot be undone; nothing was touched", "--force passes over it")
+        if not agreed(plan):
+            return session.snapshot()
+        return await _roll_back(session, plan, "rollback", force=force)
+
+
+def _planned(session: Session, to: str, *, inclusive: bool = False) -> rollback.Plan:
+    return rollback_plan(session.state, session.run, to, inclusive=inclusive)
+
+
+def rollback_plan(state: State, run_id: str, to: str, *, inclusive: bool = False) -> rollback.Plan:
+    """Return the plan of a rollback. Raises UsageError if the run has no step `to`."""
+    names = [step.name for step in state.outline]
+    if to != rollback.START and to not in names:
+        near = did_you_mean(to, [*names, rollback.START])
+        raise UsageError(f"run {run_id} has no step `{to}`", near or f"steps: {', '.join(names)}, or start")
+    return rollback.plan(state, to, inclusive=inclusive)
+
+
+async def _roll_back(session: Session, plan: rollback.Plan, why: str, *, force: bool) -> Run:
+    generation = session.state.generation + 1
+    reset = Reset(why, plan.to, generation, list(plan.steps))
+    events: list[Event] = [_claimed(), reset, StatusChanged("rolling_back", f"to {plan.to}")]
+    return await _finish_rollback(session, events, force=force)
+
+
+async def _finish_rollback(session: Session, events: Sequence[Event], *, force: bool) -> Run:
+    session.listen()
+    compensation = Compensation(
+        session.graph,
+        session.state,
+        session.journal,
+        session.bodies,
+        session.clock,
+        row=lambda: _row(session),
+    )
+    await compensation.commit(events)
+    await compensation.finish(force=force)
+    return session.snapshot()
+
+
+def _taking_up(session: Session, changed: Mapping[str, object]) -> tuple[list[Event], list[bytes]]:
+    """Return the events that begin this session's work, and the values that they refer to."""
+    outline = progress.outline(session.graph)
+    claim = _claimed(None if outline == session.state.outline else outline)
+    payloads: list[bytes] = []
+    if changed:
+        values = _with_changes(session.graph, session.state, session.bodies.inputs, changed)
+        ref, payload = _sealed_inputs(session.journal, session.run, values)
+        claim, payloads = claim._replace(inputs=ref, previews=_previews(values)), [payload]
+        session.bodies.inputs = values
+    return [claim, StatusChanged("running", "resumed")], payloads
+
+
+@contextmanager
+def _taken_over(run_id: str, settings: Settings, workflow: Target | None) -> Iterator[Session]:
+    """Claim an existing run and fold its journal; the module is the one that the journal names."""
     with _opened(settings, "resume") as (store, keys), ExitStack() as stack:
         row = find(store, run_id)
         _claim(settings, row.id, stack)
@@ -182,18 +299,7 @@ async def go_on(
         assert state.created is not None, "a journal begins with the creation of its run"
         graph = compile(workflow or state.created.module)
         values = _stored_inputs(state, journal, row.id)
-        outline = progress.outline(graph)
-        claim, payloads = _claimed(None if outline == state.outline else outline), list[bytes]()
-        if changed:
-            values = _with_changes(graph, state, values, changed)
-            ref, payload = _sealed_inputs(journal, row.id, values)
-            claim, payloads = claim._replace(inputs=ref, previews=_previews(values)), [payload]
-        session = _session(
-            settings, stack, store, journal, run=row.id, graph=graph, state=state, values=values
-        )
-        if state.status == "completed":
-            return session.snapshot()
-        return await _drive(session, [claim, StatusChanged("running", "resumed")], payloads)
+        yield _session(settings, stack, store, journal, run=row.id, graph=graph, state=state, values=values)
 
 
 def find(store: Store, run_id: str) -> RunRow:
@@ -286,7 +392,7 @@ async def _drive(session: Session, events: list[Event], payloads: list[bytes]) -
     opening = Opening(session.clock.now(), events, payloads)
     for event in events:
         session.state.apply(opening.at, event)
-    session.journal.listeners.extend(listen(session) for listen in settings.listeners)
+    session.listen()
     scheduler = Scheduler(
         Agenda(session.graph, session.state),
         session.journal,

@@ -4,22 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gflow.events import Claimed, Created, Done, Event, Outline, Ref, Started, StatusChanged, Stopped, Tripped
+from gflow.events import (
+    Claimed,
+    Created,
+    Done,
+    Event,
+    Outline,
+    Ref,
+    Reset,
+    Reverted,
+    Started,
+    StatusChanged,
+    Stopped,
+    Tripped,
+    Undone,
+)
 from gflow.model import Frame, Status, StepError
 
 
 class Slot:
-    """What the journal says about one step."""
+    """What the journal says about one step in its generation: how often it was rolled back and begun anew.
+
+    `began` and `done` are the places in the journal of its last start and of its completion.
+    """
 
     __slots__ = (
-        "attempt", "degraded", "done_in", "ended", "error", "failures", "generation", "kept", "preview",
-        "ref", "retry_at", "rung", "seconds", "started", "status",
+        "attempt", "began", "degraded", "done", "ended", "error", "failures", "generation", "kept", "preview",
+        "ref", "retry_at", "rung", "seconds", "started", "status", "undo_error",
     )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, generation: int = 0) -> None:
         self.status: Status = "pending"
         self.attempt = 0
-        self.generation = 0
+        self.generation = generation
+        self.began: int | None = None
+        self.done: int | None = None
+        self.undo_error: str | None = None
         self.rung = 0
         self.failures = 0
         self.retry_at: float | None = None
@@ -37,7 +57,8 @@ class State:
     """Everything that is true of a run; `apply` is the only way in which it changes.
 
     `slots` holds the steps that the journal has spoken of, by path; `open` those whose attempt runs.
-    `session` counts how often a process has taken the run over.
+    `session` counts how often a process has taken the run over, `lost` how often in a row one died
+    without any progress. `reset` is the rollback that is under way, or was left incomplete.
     """
 
     def __init__(self) -> None:
@@ -51,6 +72,10 @@ class State:
         self.slots: dict[str, Slot] = {}
         self.open: dict[str, None] = {}
         self.session = 0
+        self.lost = 0
+        self.reset: Reset | None = None
+        self.generation = 0
+        self._events = 0
         self.started: float | None = None
         self.ended: float | None = None
 
@@ -72,8 +97,9 @@ class State:
                 self.apply(at, event)
         return self
 
-    def apply(self, at: float, event: Event) -> None:
+    def apply(self, at: float, event: Event) -> None:  # noqa: C901  # one case for each event
         """Let one event, written at `at` (Unix seconds), become true."""
+        self._events += 1
         match event:
             case Started():
                 self._started(at, event)
@@ -83,12 +109,19 @@ class State:
                 self._tripped(at, event)
             case Stopped():
                 self._end(at, event.path, None).status = "interrupted"
-            case Claimed():
-                self._claimed(event)
             case StatusChanged():
                 self._status(at, event)
+            case Claimed():
+                self._claimed(event)
             case Created():
                 self._created(at, event)
+            case Reset():
+                self.reset = event
+                self.generation = event.generation
+            case Undone():
+                self._undone(event)
+            case Reverted():
+                self._begin_anew(event.paths)
 
     # ------------------------------------------------------------ one method per event
 
@@ -100,8 +133,9 @@ class State:
         self.previews = event.previews
 
     def _claimed(self, event: Claimed) -> None:
-        """Attempts that were open when the last process ended are lost; what has failed is tried anew."""
+        """Attempts that were open when the last process ended are lost; their number stays."""
         self.session += 1
+        self.lost = self.lost + 1 if self.status in ("running", "rolling_back") else 0
         self.owner = event
         self.outline = event.steps or self.outline
         self.inputs = event.inputs or self.inputs
@@ -109,12 +143,34 @@ class State:
         for path in self.open:
             self.slots[path].status = "pending"
         self.open.clear()
+
+    def _status(self, at: float, event: StatusChanged) -> None:
+        self.status = event.status  # type: ignore[assignment]  # the journal holds nothing but statuses
+        self.reason = event.reason
+        self.ended = None if event.status in ("running", "rolling_back") else at
+        if event.status == "running":
+            self._go_on()
+        if event.status == "rolled_back":
+            self.reset = None
+
+    def _go_on(self) -> None:
+        """What has failed or was ended is tried anew, at the first rung."""
         for slot in self.slots.values():
             slot.kept = slot.status == "completed"
             if slot.status in ("failed", "interrupted"):
                 slot.status = "pending"
                 slot.rung = slot.failures = 0
-        self.ended = None
+
+    def _undone(self, event: Undone) -> None:
+        self.lost = 0
+        if event.error is None:
+            self._begin_anew([event.path])
+        else:
+            self.slot(event.path).undo_error = event.error
+
+    def _begin_anew(self, paths: Iterable[str]) -> None:
+        for path in paths:
+            self.slots[path] = Slot(self.generation)
 
     def _started(self, at: float, event: Started) -> None:
         slot = self.slot(event.path)
@@ -124,11 +180,14 @@ class State:
         slot.retry_at = None
         slot.started = at
         slot.ended = None
+        slot.began = self._events
         self.open[event.path] = None
 
     def _done(self, at: float, event: Done) -> None:
         slot = self._end(at, event.path, event.seconds)
+        self.lost = 0
         slot.status = "completed"
+        slot.done = self._events
         slot.ref = event.value
         slot.preview = event.preview
         slot.degraded = event.degraded
@@ -150,8 +209,3 @@ class State:
         if slot.started is None:  # the empty body of a group
             slot.started = at
         return slot
-
-    def _status(self, at: float, event: StatusChanged) -> None:
-        self.status = event.status  # type: ignore[assignment]  # the journal holds nothing but statuses
-        self.reason = event.reason
-        self.ended = None if event.status == "running" else at

@@ -496,6 +496,56 @@ PAIR = typing_extensions.Unpack[tuple[int, str]]
 ENDED = typing_extensions.Unpack[_star(STRS, int)]
 
 
+class WithValue:
+    x = 1
+
+
+class SetsItself:
+    x: int
+
+    def __setattr__(self, name: str, value: object) -> None: ...
+
+
+class TakesWithName:
+    def __call__(self, *values: int, size: int) -> None: ...
+
+
+class TakesByPlace:
+    def __call__(self, size: int, /) -> None: ...
+
+
+class FeedsWith(Protocol):
+    def feed(self, animal: Dog, *, food: str) -> None: ...
+
+
+class FeedsWithFood:
+    def feed(self, beast: Dog, *, food: str) -> None: ...
+
+
+class MaybeTitled(typing_extensions.TypedDict):
+    title: str
+    note: typing_extensions.ReadOnly[NotRequired[object]]
+
+
+class MaybeNoted(typing_extensions.TypedDict):
+    title: str
+    note: typing_extensions.ReadOnly[NotRequired[int]]
+
+
+class OpenMovie(typing_extensions.TypedDict, extra_items=int):
+    title: str
+
+
+class BranchesA(Protocol[T]):
+    def more(self) -> BranchesA[list[T]]: ...
+    def less(self) -> BranchesA[set[T]]: ...
+
+
+class BranchesB(Protocol[T]):
+    def more(self) -> BranchesB[list[T]]: ...
+    def less(self) -> BranchesB[set[T]]: ...
+
+
 class GrowsA(Protocol[T]):
     def more(self) -> GrowsA[list[T]]: ...
 
@@ -664,6 +714,12 @@ CASES = [
         True,
         "a tuple that ends in Any",
     ),
+    (
+        _star(int, str, typing_extensions.Unpack[tuple[Any, ...]]),
+        tuple[int],
+        False,
+        "a tuple too long to end in Any",
+    ),
     (tuple[int], _star(int, STRS, int), False, "a tuple that is too short"),
     # None and unions
     (None, NoneType, True, "None is its type"),
@@ -700,6 +756,7 @@ CASES = [
     (Color, int, False, "an enum is not what its values are"),
     (list[Literal["a"]], list[str], False, "a list of literals is invariant"),
     (Literal["a"], LiteralString, True, "a literal str is a LiteralString"),
+    (Literal[1], LiteralString, False, "a literal int is no LiteralString"),
     (LiteralString, str, True, "a LiteralString is a str"),
     (str, LiteralString, False, "a str is no LiteralString"),
     # new types and wrappers
@@ -734,6 +791,10 @@ CASES = [
     (DerivedRecord, Record[int], True, "a class derived from a generic TypedDict"),
     (DerivedRecord, Record[str], False, "a class derived from a generic TypedDict of another"),
     (ClosedMovie, Titled, None, "a closed TypedDict"),
+    (OpenMovie, Titled, None, "a TypedDict of more items"),
+    (Titled, MaybeTitled, True, "a read-only key of anything need not be there"),
+    (Titled, MaybeNoted, False, "a read-only key may be there with another type"),
+    (MaybeNoted, MaybeTitled, True, "a read-only key that need not be there"),
     (Movie, Mapping[str, object], True, "a TypedDict is a Mapping of objects"),
     (Movie, Mapping[str, int], False, "a TypedDict may hold keys of any type"),
     (Movie, dict[str, Any], False, "a TypedDict is no dict"),
@@ -813,6 +874,10 @@ CASES = [
     (StaticBuilder, HasBuilder, True, "a method for an attribute that can be called"),
     (Builds, NoBuilder, False, "a protocol is no class"),
     (Slotted, ReadsX, True, "a slot"),
+    (Slotted, HasX, True, "a slot can be assigned"),
+    (WithValue, HasX, True, "a value in the body of a class"),
+    (SetsItself, HasX, None, "a class that decides what can be assigned"),
+    (FeedsWithFood, FeedsWith, None, "a parameter has another name, one by name the same"),
     (FinalPoint, ReadsX, True, "a Final attribute for a property"),
     (FinalPoint, HasX, False, "a Final attribute cannot be assigned"),
     (PlainModel, HasX, True, "a field of a model"),
@@ -846,6 +911,8 @@ CASES = [
     (TakesAll, Callable[[int, int], None], True, "a star takes arguments"),
     (TakesSize, ByName, True, "parameters by name"),
     (TakesNamed, ByName, True, "two stars take names"),
+    (TakesWithName, ByPlaceOrName, True, "a star takes the place, a parameter the name"),
+    (TakesByPlace, ByName, False, "a parameter by place only"),
     (NeedsDeep, ByName, False, "a parameter without the default"),
     (NeedsMore, ByName, False, "one parameter more"),
     (TakesNoNames, ByPlaceOrName, False, "a parameter of another name"),
@@ -899,6 +966,7 @@ CASES = [
     (int, T, True, "into a free type variable"),
     (list[int], Sequence[T], True, "into a free type variable inside"),
     (list[int], list[T], True, "into a free type variable inside a list"),
+    (dict[int, int], dict[T, T], True, "the same type into one type variable twice"),
     (dict[str, int], dict[T, T], None, "into one type variable twice"),
     (T, object, True, "a type variable into object"),
     (T, int, None, "a free type variable into a class"),
@@ -1075,6 +1143,8 @@ EVALUATED = [
     ("list['int']", list[int], "a string inside"),
     (list["int"], list[int], "a string inside a type"),
     ("Optional['int']", Optional[int], "a string inside Optional"),
+    ("list['int'] | None", list[int] | None, "a string inside a union"),
+    ("Box['int']", Box[int], "a string inside a generic class"),
     ("Callable[['int'], 'str']", Callable[[int], str], "strings inside Callable"),
     ("Annotated['int', 'm']", Annotated[int, "m"], "a string inside Annotated"),
     ("Literal['int']", Literal["int"], "a string that is a literal"),
@@ -1730,6 +1800,7 @@ def test_exports() -> None:
 def test_endless_protocols() -> None:
     """A question that grows without end is one that cannot be told."""
     assert assignable(GrowsA[int], GrowsB[int]) is None
+    assert assignable(BranchesA[int], BranchesB[int]) is None
 
 
 def test_typing_extensions_is_not_imported() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gflow import Context, Input, compiler, stage, task
@@ -398,6 +398,66 @@ def test_any_tree_of_groups_compiles(data: st.DataObject) -> None:
     places = list(compiled.nodes)
     for name, node in compiled.nodes.items():
         assert node.group is None or places.index(node.group) < places.index(name)
+
+
+@st.composite
+def workflows(draw: st.DrawFn) -> str:
+    """Draw a module of a few steps that name each other, with copies of some and a group around them all."""
+    size = draw(st.integers(1, 7))
+    wild = draw(st.booleans())  # whether a step may also name itself and later ones
+    names = [f"s{number}" for number in range(size)]
+    lines, free = [PRELUDE], dict.fromkeys([*names, "c0", "c1"])
+    for number, name in enumerate(names):
+        kind = draw(st.sampled_from(["task", "stage", "parallel"]))
+        earlier = names[:number]
+        read = draw(st.sets(st.sampled_from(earlier), max_size=1)) if earlier else set[str]()
+        within = [*names, "c0", "c1"] if wild else earlier
+        named = draw(st.lists(st.sampled_from(within), unique=True, max_size=3)) if within else []
+        taken = [f"{other}: int" for other in named] + [
+            f"x{other}: Annotated[int, From({other})]" for other in read
+        ]
+        lines += [f"@{kind}", f"def {name}({', '.join(taken)}) -> int: return 1"]
+        free = free if kind == "task" else {other: None for other in free if other not in named}
+    for copy in ("c0", "c1"):
+        origin, value = (
+            draw(st.sampled_from(names)),
+            draw(st.sampled_from([*names, "3", f"From({names[0]})"])),
+        )
+        bound = draw(st.sampled_from(["", f"{draw(st.sampled_from(names))}={value}"]))
+        lines.append(f"{copy} = {origin}.using({bound})")
+    outermost = draw(st.sampled_from(["stage", "parallel"]))
+    lines += [f"@{outermost}", f"def whole({', '.join(f'{name}: int' for name in free)}) -> int: return 1"]
+    return "\n".join(lines)
+
+
+def ended(graph: Graph) -> set[str]:
+    """Run a graph on paper and return the steps that come to an end."""
+    begun: set[str] = set()
+    ended: set[str] = set()
+    for _ in range(2 * len(graph.nodes) + 1):
+        for name, node in graph.nodes.items():
+            if (node.group is None or node.group in begun) and node.after <= ended:
+                begun.add(name)
+            if name in begun and node.joins <= ended:
+                ended.add(name)
+    return ended
+
+
+@settings(max_examples=300)
+@given(workflows())
+def test_errors_or_a_graph_that_runs(source: str) -> None:
+    """However steps name each other, there are errors, or a graph all of whose steps can run."""
+    module = ModuleType("drawn")
+    exec(source, vars(module))
+    checked = compiler.check(module)
+    if checked.graph is None:
+        assert any(finding.severity == "error" for finding in checked.findings)
+        return
+    nodes = checked.graph.nodes
+    assert ended(checked.graph) == set(nodes)
+    assert all(nodes[member].group == name for name, node in nodes.items() for member in node.members)
+    assert all(node.group is None or name in nodes[node.group].members for name, node in nodes.items())
+    assert all(set(node.members) <= node.joins for node in nodes.values())
 
 
 # ---------------------------------------------------------------- where parameters come from

@@ -5,7 +5,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,11 +26,13 @@ def committed() -> list[str]:
     return done.stdout.splitlines() or pytest.skip("nothing is tracked by git here")
 
 
-def functions_of(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    """Return the test functions of a file."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
-            yield node
+def collected_from(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Return what pytest collects from a file: functions of the module and methods of its classes."""
+    module = ast.parse(path.read_text(encoding="utf-8"))
+    classes = [node for node in module.body if isinstance(node, ast.ClassDef)]
+    nodes = [*module.body, *(node for owner in classes for node in owner.body)]
+    functions = [node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return [function for function in functions if function.name.startswith("test_")]
 
 
 def test_tour() -> None:
@@ -52,7 +53,7 @@ def test_docstrings_of_tests() -> None:
     silent = [
         f"{path.relative_to(ROOT)}:{test.lineno} {test.name}"
         for path in sorted((ROOT / "tests").rglob("test_*.py"))
-        for test in functions_of(path)
+        for test in collected_from(path)
         if not ast.get_docstring(test)
     ]
     assert silent == []

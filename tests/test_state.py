@@ -6,6 +6,9 @@ from gflow.events import Claimed, Done, Ref, Started, StatusChanged, Stopped, Tr
 from gflow.state import State
 
 
+GOES_ON = StatusChanged("running", "resumed")
+
+
 def folded(*events: object) -> State:
     state = State()
     for at, event in enumerate(events):
@@ -53,7 +56,7 @@ def test_success_forgets_the_error() -> None:
 
 def test_a_claim_loses_open_attempts_and_keeps_their_number() -> None:
     """What was open when a process died is pending again; the next attempt has the next number."""
-    state = folded(Started("a", 1), Started("b", 1), Done("b", None, "", 0.1), Claimed("h", 1))
+    state = folded(Started("a", 1), Started("b", 1), Done("b", None, "", 0.1), Claimed("h", 1), GOES_ON)
     assert (state.slot("a").status, state.slot("a").attempt) == ("pending", 1)
     assert (state.slot("b").status, state.slot("b").kept) == ("completed", True)
     assert state.session == 1
@@ -61,7 +64,9 @@ def test_a_claim_loses_open_attempts_and_keeps_their_number() -> None:
 
 def test_a_claim_gives_what_failed_a_new_beginning() -> None:
     """Resuming begins at the first rung: the failures of before do not count."""
-    slot = folded(Started("a", 1), tripped("stop"), StatusChanged("failed"), Claimed("h", 1)).slot("a")
+    slot = folded(Started("a", 1), tripped("stop"), StatusChanged("failed"), Claimed("h", 1), GOES_ON).slot(
+        "a"
+    )
     assert (slot.status, slot.failures, slot.attempt) == ("pending", 0, 1)
 
 

@@ -47,7 +47,7 @@ from gflow.annotations.verdict import Verdict, all_of, any_of, at_best
 _DEEPEST: Final = 60
 """How many questions deep a question may lead before it counts as one that cannot be told."""
 
-_MOST: Final = 10_000
+_MOST: Final = 2_000
 """How many questions a question may lead to in all."""
 
 _NUMBERS: Final = (int, float, complex)

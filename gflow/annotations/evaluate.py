@@ -139,8 +139,7 @@ class _Namespace:
         if self._deferred is None:
             self._deferred = self._recalled()
             self._globals = self._deferred.globals
-            if name in self._globals:  # it was imported for an annotation before this one
-                return True
+            return True  # it may have been imported for an annotation before this one
         return self._deferred.bind(name)
 
     def _recalled(self) -> _Deferred:

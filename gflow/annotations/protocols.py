@@ -17,7 +17,7 @@ from gflow.annotations.forms import CALLABLE, arguments_of, class_of, is_protoco
 from gflow.annotations.members import Member, find
 from gflow.annotations.signatures import UNSEEN, callable_signature
 from gflow.annotations.stdlib import PROTOCOLS, T_co
-from gflow.annotations.verdict import Flows, Verdict, all_of
+from gflow.annotations.verdict import Flows, Verdict, all_of, at_best
 
 
 @typing.runtime_checkable
@@ -57,15 +57,16 @@ def members_flow(source: object, target: object, names: Iterable[str], flows: Fl
 
 def names_of(cls: type[Any]) -> list[str]:
     """Return the names of the members that a protocol asks for."""
-    owners = [
-        owner for owner in cls.__mro__ if vars(owner).get("_is_protocol") and owner is not typing.Protocol
-    ]
-    names = {name: owner for owner in owners for name in (*own_annotations(owner), *vars(owner))}
-    return [
-        name
-        for name, owner in names.items()
-        if name not in _NOT_MEMBERS and not (name == "__hash__" and vars(owner)[name] is None)
-    ]
+    owners = [owner for owner in cls.__mro__ if vars(owner).get("_is_protocol")]
+    names = dict.fromkeys(name for owner in owners for name in _own_names(owner))
+    return [name for name in names if name not in _NOT_MEMBERS]
+
+
+def _own_names(owner: type[Any]) -> list[str]:
+    if owner is typing.Protocol:
+        return []
+    defined = [name for name, value in vars(owner).items() if name != "__hash__" or value is not None]
+    return [*own_annotations(owner), *defined]
 
 
 def _member_flows(source: object, target: object, name: str, flows: Flows) -> Verdict:
@@ -100,6 +101,5 @@ def _method_flows(given: object, wanted: Signature, name: str, flows: Flows) -> 
     verdict = flows(given, wanted)
     if verdict is not False or name == "__call__" or not isinstance(given, Signature):
         return verdict
-    if flows(with_names_of(given, wanted), wanted) is False:
-        return False
-    return True if name.startswith("__") else None
+    relaxed = flows(with_names_of(given, wanted), wanted)
+    return at_best(True if name.startswith("__") else None, relaxed)

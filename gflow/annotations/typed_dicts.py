@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gflow.annotations.declarations import evaluated_in, own_annotations
-from gflow.annotations.forms import class_of, is_form, is_typed_dict, plain, qualifiers_of, substitute
+from gflow.annotations.forms import class_of, is_form, plain, qualifiers_of, substitute
 from gflow.annotations.generics import bases_of, solution_of
 from gflow.annotations.verdict import Flows, Verdict, all_of
 
@@ -36,7 +36,7 @@ def items_of(annotation: object) -> dict[str, Item]:
     }
     for base in bases_of(annotation):  # an inherited item is one of the base as it is annotated
         parent = class_of(base)
-        if parent is not None and is_typed_dict(parent):
+        if parent is not None:
             inherited = own_annotations(parent)
             items |= {key: one for key, one in items_of(base).items() if inherited[key] is written.get(key)}
     return items

@@ -12,10 +12,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, cast
 
-from gflow import documents, drawing, logs, ownership, progress, runner, terminal
+from gflow import documents, drawing, logs, ownership, progress, rollback, runner, terminal
 from gflow.checkpoint import Keys
 from gflow.cli.words import Command, Parser, folder, parse, prefix, print_json, say
-from gflow.events import Claimed, Created, Done, Event, Started, StatusChanged, Stopped, Tripped
+from gflow.events import (
+    Claimed,
+    Created,
+    Done,
+    Event,
+    Reset,
+    Reverted,
+    Started,
+    StatusChanged,
+    Stopped,
+    Tripped,
+    Undone,
+)
 from gflow.journal import Journal
 from gflow.model import Run, Status
 from gflow.state import State
@@ -145,6 +157,13 @@ def show(arguments: list[str]) -> int:
     return 0
 
 
+def rollback_plan(options: argparse.Namespace, to: str) -> tuple[str, rollback.Plan]:
+    """Return what a rollback of `options.run` would do; no user code is imported."""
+    with _found(options) as (store, row):
+        state = State().fold(_rounds(store, row.id))
+    return row.id, runner.rollback_plan(state, row.id, to)
+
+
 def _look(options: argparse.Namespace) -> Run:
     with _found(options) as (store, row):
         state = State().fold(_rounds(store, row.id))
@@ -210,6 +229,12 @@ def _sentence(event: Event) -> str:
             text = f"failed ({event.severity}, {event.decision}): {event.type}: {event.message}"
         case Stopped():
             text = "was ended"
+        case Reset():
+            text = f"rollback to {event.to} begins: {', '.join(event.steps)}"
+        case Undone():
+            text = f"undo failed: {event.error}" if event.error else "undone"
+        case Reverted():
+            text = f"begin anew: {', '.join(event.paths)}" if event.paths else ""
         case StatusChanged():
             text = f"run {event.status}{f' ({event.reason})' if event.reason else ''}"
     return text

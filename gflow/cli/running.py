@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable
 from contextlib import redirect_stdout
 from typing import Final
 
-from gflow import documents, drawing, inputs, logs, project, runner
-from gflow.cli.words import Command, Parser, as_called, folder, parse, prefix, print_json
+from gflow import documents, drawing, inputs, logs, project, rollback, runner
+from gflow.cli import reading
+from gflow.cli.words import Command, Parser, as_called, folder, parse, prefix, print_json, say
 from gflow.errors import UsageError
 from gflow.model import Graph, Run, Status
 from gflow.terminal import Terminal
@@ -88,12 +89,13 @@ def resume(arguments: list[str]) -> int:
         "--set", metavar="NAME=VALUE", action="append", default=[],
         help="change an input that no completed step has taken (repeatable)",
     )  # fmt: skip
+    parser.add_argument("--rerun", metavar="STEP", help="take STEP and all after it back first, then go on")
     parser.add_argument("--strict", action="store_true", help="exit 1 if a step's result is degraded")
     parser.add_json()
     parser.add_store()
     options = parse(parser, arguments)
     changed = dict(_assignment(text) for text in options.set)
-    return _drive(options, lambda settings: runner.go_on(options.run, changed, settings))
+    return _drive(options, lambda settings: runner.go_on(options.run, changed, settings, rerun=options.rerun))
 
 
 def _assignment(text: str) -> tuple[str, str]:
@@ -133,5 +135,52 @@ def exit_code(run: Run, *, strict: bool = False) -> int:
     return EXIT.get(run.status, 1)
 
 
+# ---------------------------------------------------------------- rollback
+
+
+def roll_back(arguments: list[str]) -> int:
+    """Take back what comes after a step."""
+    parser = Parser("rollback", "Take back what the graph orders after a step, newest first.")
+    parser.add_argument("run", metavar="RUN", help="an id, a unique prefix of one, or `last`")
+    parser.add_argument("--to", metavar="STEP", required=True, help="a step to go back to, or `start`")
+    parser.add_argument("--plan", action="store_true", help="show what would be undone; nothing is touched")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument("--force", action="store_true", help="pass over what cannot be undone")
+    parser.set_defaults(strict=False)
+    parser.add_json()
+    parser.add_store()
+    options = parse(parser, arguments)
+    if options.plan:
+        run_id, plan = reading.rollback_plan(options, options.to)
+        say(drawing.rollback(run_id, plan))
+        return 0
+    if not options.yes and not sys.stdin.isatty():
+        raise UsageError(
+            "a rollback asks first, and nobody is there to answer", "give --yes, or look with --plan"
+        )
+    refused: list[rollback.Plan] = []
+
+    def agreed(plan: rollback.Plan) -> bool:
+        if options.yes or _asked(drawing.rollback(options.run, plan, question=True)):
+            return True
+        refused.append(plan)
+        return False
+
+    code = _drive(
+        options,
+        lambda settings: runner.roll_back(
+            options.run, options.to, settings, force=options.force, agreed=agreed
+        ),
+    )
+    return 0 if refused or code == EXIT["rolled_back"] else code
+
+
+def _asked(question: str) -> bool:
+    print(question, file=sys.stderr)
+    print("do it? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
 RUN = Command("run", "MODULE", "run a workflow", run)
+ROLLBACK = Command("rollback", "RUN --to STEP", "take back what comes after a step", roll_back)
 RESUME = Command("resume", "RUN", "go on with a run that failed or was interrupted", resume)

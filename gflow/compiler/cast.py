@@ -166,10 +166,11 @@ class Cast:
 
 def binder(step: Instance, name: str) -> Instance | None:
     """Return the copy whose `using()` binds a parameter of a step: the nearest."""
-    return next((copy for copy in _copies_around(step) if name in copy.step.bindings), None)
+    return next((copy for copy in copies_around(step) if name in copy.step.bindings), None)
 
 
-def _copies_around(step: Instance) -> Iterator[Instance]:
+def copies_around(step: Instance) -> Iterator[Instance]:
+    """Yield the copies that a step is, or is a member of, innermost first."""
     if isinstance(step.step, Copy):
         yield step
     scope = step.scope

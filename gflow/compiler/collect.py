@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from types import ModuleType
 
-from gflow.compiler.cast import Cast, Home, Instance, Link, binder
+from gflow.compiler.cast import Cast, Home, Instance, Link, binder, copies_around
 from gflow.compiler.reading import Reader, Signature, is_step, step_of
 from gflow.decorators import AnyStep, Copy, From, Member, Step
 from gflow.model import GROUPS, ConstantSource
@@ -30,8 +30,8 @@ def _roots(target: ModuleType | AnyStep, home: Home, reader: Reader) -> Iterable
     own = [step for step in home.registered if id(step) in home.bound]
     copied = _copied([step for step in own if isinstance(step, Copy)], reader)
     used = [step for workflow in home.workflows().values() for step in listed(workflow.uses) if is_step(step)]
-    roots = [step for step in own if id(step) not in copied] + used
-    return {id(step): step for step in roots}.values()
+    roots = [step for step in own if id(step) not in copied] or own  # copies that hold each other are a cycle
+    return {id(step): step for step in [*roots, *used]}.values()
 
 
 def listed(given: object) -> list[object]:
@@ -94,14 +94,21 @@ def _reach(cast: Cast, step: Instance) -> Iterator[Instance]:
 
 
 def _copy_members(cast: Cast, copy: Instance) -> Iterator[Instance]:
-    """Let the members of a copied group join once more, with theirs; a copy among them brings its own."""
+    """Let the members of a copied group join once more, with theirs; a copy among them brings its own.
+
+    A copy that would hold itself is not brought again: it is a cycle, found with the others.
+    """
+    around = {id(scope.step) for scope in copies_around(copy)}
     groups = [copy]
     while groups:
         for link in cast.links[groups.pop()]:
-            if is_step(link.source) and link.scope is copy and (id(link.source), copy) not in cast.places:
-                member = _join(cast, link.source, copy)
-                groups += [member] if member.is_group and not member.is_copied_group else []
-                yield member
+            if not is_step(link.source) or link.scope is not copy:
+                continue
+            if id(link.source) in around or (id(link.source), copy) in cast.places:
+                continue
+            member = _join(cast, link.source, copy)
+            groups += [member] if member.is_group and not member.is_copied_group else []
+            yield member
 
 
 def _in_order_of_definition(cast: Cast) -> Cast:

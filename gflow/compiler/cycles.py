@@ -168,6 +168,14 @@ class _Teller:
         self.tree = tree
         self.names = names
         self.report = report
+        self._told: set[frozenset[int]] = set()
+
+    def _is_told(self, *steps: Instance) -> bool:
+        """Whether the same was told of these steps, or of what they are copies of."""
+        key = frozenset(id(step.step.origin or step.step) for step in steps)
+        told = key in self._told
+        self._told.add(key)
+        return told
 
     def place(self, wait: Wait) -> Place | None:
         """Return the line that makes one step wait for another, if there is one."""
@@ -183,6 +191,8 @@ class _Teller:
 
     def cycle(self, cycle: Sequence[Wait]) -> None:
         """Tell a circle, beginning with the step that is defined first."""
+        if self._is_told(*(wait.waiter.step for wait in cycle)):
+            return
         steps = list(self.cast.links)
         told = [wait for wait in cycle if wait.reason != "itself"]
         first = min(
@@ -232,6 +242,8 @@ class _Teller:
 
     def contradiction(self, found: Contradiction, order: Sequence[Instance]) -> None:
         """Tell that a stage runs a step before one that it needs; `order` is one that would do."""
+        if self._is_told(found.stage, found.early, found.late):
+            return
         names, stage, wait = self.names, found.stage, found.wait
         right = ", ".join(argument(step, names) for step in order)
         places = [parameter_place(self.cast, stage, found.late), self.place(wait)]

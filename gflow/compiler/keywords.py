@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, get_args
+from typing import Any, Final, get_args
 
 from gflow.compiler.cast import Cast, Instance, Link, binder, steps_in
 from gflow.compiler.findings import Report
@@ -15,6 +15,8 @@ from gflow.diagnostics import Place, locate
 from gflow.errors import Severity
 from gflow.model import Effects, Policy, Retry
 from gflow.suggest import did_you_mean
+
+NO_OPTIONS: Final = Options()
 
 
 def report_keywords(cast: Cast, names: Mapping[Instance, str], report: Report) -> None:
@@ -36,7 +38,10 @@ def report_keywords(cast: Cast, names: Mapping[Instance, str], report: Report) -
 
 
 def _report_options(cast: Cast, step: Instance, report: Report) -> None:
-    fn, name, options = step.step.fn, called(step.step.fn), step.step.options
+    options = step.step.options
+    if options == NO_OPTIONS:
+        return
+    fn, name = step.step.fn, called(step.step.fn)
     for keyword, what in _unusable(options):
         report.error(
             "GF008",

@@ -10,8 +10,7 @@ import inspect
 import sys
 from collections import ChainMap
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from types import CodeType, FrameType
+from types import CodeType, FrameType, MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias, TypeGuard
 
 from gflow.annotations import Unresolved, awaited, evaluate, is_awaitable
@@ -44,8 +43,7 @@ class Parameter(NamedTuple):
     marks: tuple[object, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Signature:
+class Signature(NamedTuple):
     """What a function says about itself, and the `names` that it sees.
 
     `inner` is the function below decorators that wrap it, or what else was decorated. `returns` is what an
@@ -61,7 +59,7 @@ class Signature:
     is_async: bool = False
     is_empty: bool = False
     is_function: bool = True
-    unevaluated: Mapping[str, Unresolved] = field(default_factory=dict[str, Unresolved])
+    unevaluated: Mapping[str, Unresolved] = MappingProxyType({})
 
     @property
     def code(self) -> CodeType | None:

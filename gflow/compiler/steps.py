@@ -32,9 +32,9 @@ def report_steps(cast: Cast, report: Report) -> None:
 
 
 def _is_function(cast: Cast, step: Instance, report: Report) -> bool:
-    fn, name = step.signature.inner, cast.home.name(step.step)
     if step.signature.is_function:
         return True
+    fn, name = step.signature.inner, cast.home.name(step.step)
     if step.signature.code is not None:
         hint = "return a list: a step's result is stored once, when it has ended"
         report.error("GF003", f"`{name}` is a generator", locate(fn), hints=[hint])
@@ -95,7 +95,7 @@ def _does_nothing(statement: ast.stmt) -> bool:
 
 def _report_result(step: Instance, report: Report) -> None:
     returns = step.signature.returns
-    if returns is MISSING:
+    if returns is MISSING or returns is None:
         return
     name = called(step.step.fn)
     if step.is_group and step.signature.is_empty and assignable(None, returns) is False:

@@ -16,6 +16,7 @@ AGAIN: Final = "↻"
 BEGUN: Final = "▸"
 ENDED: Final = "■"
 """The mark of a step that was ended from outside."""
+UNDONE: Final = "↩"
 
 NAME_MOST: Final = 40
 ROLE_MOST: Final = 24

@@ -25,10 +25,14 @@ class FollowUp(NamedTuple):
     command: str
 
 
-RESUMABLE: Final[tuple[Status, ...]] = ("failed", "interrupted", "cancelled")
+RESUMABLE: Final[tuple[Status, ...]] = ("failed", "interrupted", "cancelled", "rolled_back", "rolling_back")
 FOLLOW_UPS: Final = (
     FollowUp("completed", "see it", "show {run} --timeline"),
+    FollowUp("completed", "undo it", "rollback {run} --to start --plan"),
     *(FollowUp(status, "go on", "resume {run}") for status in RESUMABLE),
+    FollowUp("failed", "go back", "rollback {run} --to start --plan"),
+    FollowUp("rollback_incomplete", "again", "rollback {run} {reason}"),
+    FollowUp("rollback_incomplete", "pass over", "rollback {run} {reason} --force"),
 )
 
 
@@ -53,6 +57,8 @@ def summary(
             lines = [_failed(run, standing), *errors(run), *follow_ups(run, command)]
         case "interrupted":  # its first line says how to go on
             lines = [_interrupted(run, command), *errors(run)]
+        case "rolled_back":
+            lines = [f"rolled back {run.reason} · run {run.id}", *follow_ups(run, command)]
         case _:
             lines = [f"{run.status}{_reason(run)} · run {run.id}", *errors(run), *follow_ups(run, command)]
     return "\n".join(lines)
@@ -61,10 +67,15 @@ def summary(
 def follow_ups(run: Run, command: str) -> list[str]:
     """Return the commands that go on from here, one a line."""
     return [
-        f"  {each.label:<{LABEL}}{command} {each.command.format(run=run.id)}"
+        f"  {each.label:<{LABEL}}{command} {each.command.format(run=run.id, reason=_target(run))}"
         for each in FOLLOW_UPS
         if each.status == run.status
     ]
+
+
+def _target(run: Run) -> str:
+    """Return the option that names where an incomplete rollback went: its reason begins with that."""
+    return f"--{run.reason.partition(';')[0]}"
 
 
 def errors(run: Run) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 from gflow import progress
 from gflow.clock import Clock
-from gflow.events import Done, Event, Started, StatusChanged, Stopped, Tripped
+from gflow.events import Done, Event, Reset, Reverted, Started, StatusChanged, Stopped, Tripped, Undone
 from gflow.model import Graph, Progress, duration
 from gflow.state import State
 from gflow.terminal.lines import (
@@ -17,6 +17,7 @@ from gflow.terminal.lines import (
     ENDED,
     FAILED,
     OK,
+    UNDONE,
     Columns,
     again_text,
     done_text,
@@ -28,7 +29,7 @@ from gflow.terminal.lines import (
     title,
     told_of,
 )
-from gflow.terminal.text import count, some
+from gflow.terminal.text import clean, count, some
 
 SPINNER: Final = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 ROWS: Final = 8
@@ -76,7 +77,9 @@ class View:
         self.told = {node.name for node in told}
         self.counted = {node.name for node in graph.leaves()} or set(graph.nodes)
         self.kept = sum(state.is_done(name) for name in self.counted)
-        self.completed = self.kept
+        self.done = {name for name in self.counted if state.is_done(name)}
+        self.previews = {name: slot.preview or "" for name, slot in state.slots.items()}
+        self.is_rerun = False
         self.is_resumed = state.session > 1
         self.columns = Columns.of([node.name for node in told], [node.role or "" for node in told])
         sections = {section_of(node) for node in told if not state.is_done(node.name)}
@@ -99,6 +102,9 @@ class View:
     def header(self) -> str:
         """Return the line that the run begins with."""
         title_line = title(self.graph.name, self.graph.version, self.session.journal.run)
+        reset = self.session.state.reset
+        if reset is not None:
+            return f"{title_line} · rolling back to {reset.to}"
         if self.is_resumed:
             to_do = len(self.counted) - self.kept
             return f"{title_line} · resumed: {count(self.kept, 'step')} kept, {to_do} to do"
@@ -126,8 +132,15 @@ class View:
             case Stopped():
                 seconds = at - self.running.pop(event.path, at)
                 yield event.path, self._row(ENDED, event.path, seconds, "stopped")
+            case Reset():
+                self.is_rerun = event.why == "rerun"
+            case Undone():
+                yield event.path, self._undone(event)
+            case Reverted():
+                self.done.difference_update(event.paths)
             case StatusChanged():
-                self.is_over = event.status != "running"
+                goes_on = self.is_rerun and event.status == "rolled_back"
+                self.is_over = event.status not in ("running", "rolling_back") and not goes_on
             case _:
                 pass
 
@@ -143,7 +156,8 @@ class View:
     def _done(self, event: Done) -> Iterator[tuple[str, str]]:
         path = event.path
         self.running.pop(path, None)
-        self.completed += path in self.counted
+        if path in self.counted:
+            self.done.add(path)
         if path in self.told or event.degraded:
             mark = DEGRADED if event.degraded else OK
             text = done_text(self._attempts.get(path, 1), event.degraded, event.preview)
@@ -162,8 +176,21 @@ class View:
         seconds = at - self._first.get(path, at) if waits else event.seconds
         return self._row(FAILED, path, seconds, failed_text(attempt, waits, event.type, event.message))
 
+    def _undone(self, event: Undone) -> str:
+        node = self.graph.nodes.get(event.path)
+        if event.error is not None:
+            return self._row(FAILED, event.path, None, f"undo failed: {clean(event.error)}")
+        self.done.discard(event.path)
+        what = node.undo.doc.partition("\n")[0].rstrip(".") if node and node.undo else ""
+        preview = clean(self.previews.get(event.path, ""))
+        return self._row(UNDONE, event.path, None, ": ".join(filter(None, (what, preview))))
+
     def _row(self, mark: str, path: str, seconds: float | None, text: str) -> str:
-        return self.columns.row(mark, path, self.graph.nodes[path].role, seconds, text)
+        return self.columns.row(mark, path, self._role(path), seconds, text)
+
+    def _role(self, path: str) -> str | None:
+        node = self.graph.nodes.get(path)
+        return node.role if node else None
 
     def _under_headings(self, rows: Iterable[tuple[str, str]]) -> tuple[list[str], str | None]:
         """Put the heading of its group before each row whose group is not that of the row before."""
@@ -183,7 +210,7 @@ class View:
         """Return how far the run is; what waits for its next attempt is current if nothing else is."""
         running = [name for name in self.running if name in self.counted] or [*self.running]
         current = some(running or [*self.waiting] or ["…"], NAMES)
-        return Progress(len(self.counted), self.completed, tuple(current), self._seconds_left(now))
+        return Progress(len(self.counted), len(self.done), tuple(current), self._seconds_left(now))
 
     def _seconds_left(self, now: float) -> float | None:
         """Estimate now and then: it takes a walk through the graph. What is overdue has no estimate."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import threading
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.error import URLError
 
 from gflow import CommandFailed
@@ -22,6 +25,8 @@ SERVICE = "https://api.osv.dev/v1/querybatch"
 SERVICE_VARIABLE = "GFLOW_OSV_URL"
 PATIENCE = 5.0
 """Seconds that the service may take to answer."""
+
+T = TypeVar("T")
 
 Pin = tuple[str, str]
 """The name and the version of a package."""
@@ -109,7 +114,8 @@ def ask_service(pins: Sequence[Pin]) -> tuple[str, ...]:
         ValueError: its answer is not what its documentation says.
     """
     queries = [{"package": {"name": name, "ecosystem": "PyPI"}, "version": version} for name, version in pins]
-    answer = _post(os.environ.get(SERVICE_VARIABLE) or SERVICE, {"queries": queries})
+    url = os.environ.get(SERVICE_VARIABLE) or SERVICE
+    answer = within(PATIENCE, partial(_post, url, {"queries": queries}))
     results: list[dict[str, Any]] = answer.get("results", [])
     if len(results) != len(pins):
         raise ValueError(f"the vulnerability service answered {len(results)} of {len(pins)} questions")
@@ -117,6 +123,23 @@ def ask_service(pins: Sequence[Pin]) -> tuple[str, ...]:
     return tuple(
         f"{name} {version}: {', '.join(sorted(v['id'] for v in vs))}" for (name, version), vs in known if vs
     )
+
+
+def within(seconds: float, call: Callable[[], T]) -> T:
+    """Return what a call returns; TimeoutError if that takes longer.
+
+    A look-up of a name knows no timeout, and a connection has one for each address of a name.
+    """
+    future: Future[T] = Future()
+
+    def work() -> None:
+        try:
+            future.set_result(call())
+        except Exception as error:  # noqa: BLE001  (raised below)
+            future.set_exception(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    return future.result(seconds)
 
 
 def _post(url: str, document: object) -> dict[str, Any]:

@@ -154,20 +154,17 @@ def require_answer(index: str, endpoint: Endpoint) -> None:
 
 @contextmanager
 def _served(folder: Path) -> Iterator[str]:
-    """Serve a folder on a free loopback port, in a process that ends with the block, or with this process."""
+    """Serve a folder on a free loopback port, in a process that ends when the block closes its input."""
     if find_spec("pypiserver") is None:
         raise missing("pypiserver")
     folder.mkdir(parents=True, exist_ok=True)
     # -P: the names of the files beside the program are no modules; -W: its libraries are old.
     command = [sys.executable, "-P", "-W", "ignore", str(Path(__file__).with_name("server.py")), str(folder)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
-        try:
-            port = server.stdout.readline().strip() if server.stdout else ""
-            if not port:
-                raise ConnectionError(f"the server of {short(folder)} does not start")
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            server.kill()
+        port = server.stdout.readline().strip() if server.stdout else ""
+        if not port:
+            raise ConnectionError(f"the server of {short(folder)} does not start")
+        yield f"http://127.0.0.1:{port}"
 
 
 def _project(wheel: Path) -> str:

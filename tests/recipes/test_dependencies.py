@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from recipes.shipping import dependencies
 from recipes.shipping.dependencies import SERVICE_VARIABLE, Audit, ask_service, audit, parse_pins
 from recipes.shipping.tools import run
 
@@ -107,6 +109,15 @@ def test_strange_answer(service: Service, answer: bytes) -> None:
     service.answer = answer
     with pytest.raises(ValueError, match=r"Expecting value|answered 0 of 1 questions"):
         ask_service([("packaging", "24.0")])
+
+
+def test_silent_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service that accepts the question and says nothing is given up soon."""
+    monkeypatch.setattr(dependencies, "PATIENCE", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv(SERVICE_VARIABLE, f"http://127.0.0.1:{server.getsockname()[1]}/")
+        with pytest.raises(TimeoutError):
+            ask_service([("a", "1")])
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "http://example.org/"])

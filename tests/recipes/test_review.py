@@ -48,6 +48,13 @@ def test_untested(foreign_repo: Repo, prepared: Prepare) -> None:
     assert review(prepared(foreign_repo)).remarks == ()
 
 
+def test_version_alone(foreign_repo: Repo, prepared: Prepare) -> None:
+    """A module in which the release only raises the version needs no test."""
+    foreign_repo.git("tag", "v1.0.1")
+    foreign_repo.commit("docs: news", {"README.md": "calc\n"})
+    assert review(prepared(foreign_repo, "major")).remarks == ()
+
+
 def test_lint(foreign_repo: Repo, prepared: Prepare) -> None:
     """In changed files an undefined name blocks, and an unused import is a remark."""
     foreign_repo.commit("fix: tests", {"tests/test_calc.py": "import os\nimport calc\ncalc.add(1, x)\n"})

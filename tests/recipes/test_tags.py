@@ -81,6 +81,8 @@ def test_foreign_tag(foreign_repo: Repo, prepared: Prepare) -> None:
     with pytest.raises(Refused, match=r"origin has a tag v1\.0\.1 that is not of this run"):
         push_release(candidate)
     withdraw_release(candidate, None)
+    candidate.clone.act("tag", "--annotate", "--message", "x", "v1.0.1")
+    withdraw_release(candidate, None)
     assert foreign_repo.state() == before
 
 

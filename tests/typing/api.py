@@ -1,13 +1,12 @@
-# pyright: strict, reportUnnecessaryTypeIgnoreComment=true
 """Right and wrong uses of the public language, for mypy and pyright; never run.
 
-Every wrong use carries what each checker calls it. An ignore that ignores nothing is an error itself, so each
-of them is proven to be caught; what only one checker catches carries only its ignore.
+Every wrong use carries what each checker calls it. An ignore that ignores nothing is an error itself (of
+pyright: with the configuration beside this file), so each of them is proven to be caught. What only one
+checker catches carries only its ignore.
 """
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, assert_type
@@ -44,7 +43,10 @@ async def fetch(url: Input[str]) -> bytes:
 
 @agent("code-reviewer", attempts=Retry(3, base=0.5), effects="irreversible")
 def review(
-    build: Wheel, path: Annotated[Path, From(build, "path")], data: Annotated[bytes, From(fetch)], ctx: Context
+    build: Wheel,
+    path: Annotated[Path, From(build, "path")],
+    data: Annotated[bytes, From(fetch)],
+    ctx: Context,
 ) -> str:
     """Review the change."""
     ctx.log("reviewing")
@@ -90,8 +92,8 @@ workflow = Workflow(name="ship", version="1.0", uses=[lint_again, ship_there], d
 
 
 @task(after=[ship_there.tag])
-def announce(there: Annotated[Tag, From(ship_there.tag)], anywhere: Annotated[Wheel, From(build_there)]) -> None:
-    print(there, anywhere)
+def announce(there: Annotated[Tag, From(ship_there.tag)], wheel: Annotated[Wheel, From(build_there)]) -> None:
+    print(there, wheel)
 
 
 def steps_are_typed_functions() -> None:
@@ -99,7 +101,6 @@ def steps_are_typed_functions() -> None:
     assert_type(build(Path("dist")), Wheel)
     assert_type(build(), Wheel)
     assert_type(build(out=Path("dist")), Wheel)
-    assert_type(fetch("url"), Coroutine[Any, Any, bytes])
     assert_type(review(build(), Path(), b"", Context()), str)
     assert_type(ship(build(), None, Tag()), Tag)
     assert_type(build_there(), Wheel)
@@ -127,17 +128,17 @@ def unknown_keyword() -> str:
     return ""
 
 
-@task(attempts="3")  # type: ignore[call-overload, untyped-decorator]  # pyright: ignore[reportArgumentType, reportCallIssue, reportUntypedFunctionDecorator]
+@task(attempts="3")  # type: ignore[call-overload, untyped-decorator]  # pyright: ignore[reportArgumentType]
 def attempts_as_text() -> str:
     return ""
 
 
-@task(effects="irreversable")  # type: ignore[call-overload, untyped-decorator]  # pyright: ignore[reportArgumentType, reportCallIssue, reportUntypedFunctionDecorator]
+@task(effects="irreversable")  # type: ignore[call-overload, untyped-decorator]  # pyright: ignore[reportArgumentType]
 def misspelt_effects() -> str:
     return ""
 
 
-@task(after=["lint"])  # type: ignore[call-overload, untyped-decorator]  # pyright: ignore[reportArgumentType, reportCallIssue, reportUntypedFunctionDecorator]
+@task(after=["lint"])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
 def after_a_name() -> str:
     return ""
 
@@ -185,7 +186,7 @@ def wrong_calls() -> None:
     build("dist")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     build(into=Path())  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     build(Path()) + 1  # type: ignore[operator]  # pyright: ignore[reportOperatorIssue, reportUnusedExpression]
-    lint.limit  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnusedExpression]
+    lint.limit  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
 
 
 async def wrong_awaits() -> None:
@@ -196,4 +197,4 @@ async def wrong_awaits() -> None:
 
 @task
 def shadowing(lint: int) -> int:
-    return lint()  # type: ignore[operator]  # pyright: ignore[reportCallIssue, reportUnknownVariableType]
+    return lint()  # type: ignore[operator, no-any-return]  # pyright: ignore[reportCallIssue, reportUnknownVariableType]

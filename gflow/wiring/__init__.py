@@ -1,0 +1,84 @@
+"""`gflow check --types`: the team's own type checker judges the edges of a workflow.
+
+The edges are written as a typed module, mypy or pyright reads it, and what it says about a line becomes a
+finding about the two ends of that edge.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from gflow import project
+from gflow.diagnostics import Finding, Place, file_of, locate, locate_field, locate_name
+from gflow.errors import UsageError
+from gflow.model import ConstantSource, Graph, InputSource, Param, StepSource
+from gflow.wiring.checkers import Checker, Complaint, installed, judge
+from gflow.wiring.module import Edge, Wiring, calls, write
+
+__all__ = ["CODE", "Checker", "check", "write"]
+
+CODE: Final = "GF029"
+SHOWN: Final = 5
+"""How many lines are shown of what a checker says if it has not checked the edges."""
+
+
+def check(graph: Graph, checker: Checker | None = None) -> tuple[Finding, ...]:
+    """Have mypy or pyright judge the edges of a workflow, and return findings about them, by file and line.
+
+    `checker` defaults to the one that is installed, mypy if both are. What it cannot judge is a note.
+    Raises UsageError if it is not installed, or has judged nothing.
+    """
+    checker = checker or installed()
+    wiring = write(graph)
+    complaints, otherwise = judge(wiring.text, checker, project.root())
+    unseen = [module for line, module in wiring.proofs.items() if line not in complaints]
+    if "gflow" in unseen or 0 < len(unseen) == len(wiring.proofs) - 1:
+        about_imports = [each.text for line, each in complaints.items() if line not in wiring.proofs]
+        said = [*(about_imports or otherwise)][:SHOWN]
+        raise UsageError("\n  ".join([f"{checker} has not checked the edges", *said]))
+    errors = [
+        _error(wiring, edge, complaints[line], checker)
+        for line, edge in wiring.edges.items()
+        if line in complaints
+    ]
+    return tuple(sorted([*errors, *_notes(wiring, unseen, checker)], key=lambda finding: finding.where))
+
+
+def _notes(wiring: Wiring, unseen: Iterable[str], checker: Checker) -> Iterator[Finding]:
+    """Yield what was not judged: functions that no name leads to, and modules that the checker does not see."""
+    for call in calls(wiring.graph).values():
+        if id(call.fn) not in wiring.names:
+            yield _note(f"`{called(call.fn)}` has no name in its module", locate(call.fn))
+    for module in unseen:
+        place = Place(sys.modules[module].__file__ or "", 1)
+        yield _note(f"{checker} does not see the types of `{module}`", place)
+
+
+def _note(cause: str, place: Place) -> Finding:
+    return Finding(CODE, "note", f"{cause}, so its edges are not checked", ((place, ""),))
+
+
+def _error(wiring: Wiring, edge: Edge, said: Complaint, checker: Checker) -> Finding:
+    step, fn, param = edge.step, edge.call.fn, edge.param
+    who = f"`{step.name}`" if edge.call is step else f"`{fn.__name__}` (undo of `{step.name}`)"
+    if param is None:
+        text, places, hints = f"the call of {who}: {said.message}", [locate(fn)], []
+    elif not said.taken:
+        text, hints = f"`{param.name}` of {who}: {said.message}", []
+    else:
+        ...
+
+
+def _provider(wiring: Wiring, edge: Edge, param: Param) -> Place | None:
+    """Return where the other end of an edge is typed, if that is known."""
+    match param.source:
+        case StepSource(step):
+            return locate(wiring.graph.nodes[step].fn, None, "return")
+        case InputSource(name) if name in wiring.inputs:
+            return locate_field(wiring.inputs[name], name)
+        case ConstantSource():
+            return _binding(...)
+        case _:
+            return None

@@ -1,0 +1,212 @@
+"""The edges of a workflow as a typed module, for a type checker to judge.
+
+One function per call and one line per parameter, so that the line of a complaint names the edge::
+
+    async def wire_41() -> None:  # publish
+        m0.publish(
+            version=(await m0.version.returns),
+
+`Step.returns` exists for type checkers only, and the module is never imported. A checker that cannot see a
+module takes all of it for Any and is content, so every import is followed by a line that it has to reject.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import FunctionType
+from typing import Final, TypeVar, get_args
+
+from gflow.annotations import field_names
+from gflow.annotations.forms import class_of, is_union, plain
+from gflow.decorators import REGISTRY, Step
+from gflow.model import ConstantSource, ContextSource, Graph, InputSource, Node, Param, StepSource, Undo
+
+PREAMBLE: Final = '''\
+"""Made by `gflow check --types`; never imported."""
+# What a team is strict about is meant for its own code; a call is written here for its arguments alone.
+# mypy: disallow-any-decorated=False, disallow-any-explicit=False, disallow-any-expr=False
+# mypy: disallow-any-unimported=False, disallow-untyped-calls=False, warn-unreachable=False
+# mypy: enable-error-code="arg-type", disable-error-code="func-returns-value,unused-awaitable,unused-coroutine"
+# pyright: basic, reportPrivateUsage=false, reportUnusedCoroutine=false
+
+from typing import Any, TypeVar
+
+from gflow import Context
+
+T = TypeVar("T")
+ANY: Any = None
+
+
+def given(kind: type[T], /) -> T:
+    raise NotImplementedError
+
+
+def must_be_rejected(number: int, /) -> None: ...
+
+
+must_be_rejected(Context)'''
+
+LITERALS: Final = (bool, bytes, int, str, type(None))
+"""The types of the constants that are written as they are; a float may be infinite."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """What a line stands for: a parameter of a step or of its undo; without one, the call as a whole."""
+
+    step: Node
+    call: Node | Undo
+    param: Param | None = None
+
+
+@dataclass
+class Wiring:
+    """The module, line by line; lines are counted from 1.
+
+    `names` says what it calls functions and classes, by their ids, and `inputs` which class types an input.
+    `edges` are what lines stand for, `proofs` the modules that a checker knows if it rejects a line.
+    """
+
+    graph: Graph
+    names: Mapping[int, str]
+    inputs: Mapping[str, type]
+    lines: list[str] = field(default_factory=list[str])
+    edges: dict[int, Edge] = field(default_factory=dict[int, Edge])
+    proofs: dict[int, str] = field(default_factory=dict[int, str])
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines) + "\n"
+
+    def add(self, text: str, edge: Edge | None = None) -> None:
+        """Add lines; the last one stands for an edge."""
+        self.lines += text.split("\n")
+        if edge is not None:
+            self.edges[len(self.lines)] = edge
+
+    def add_proof(self, text: str, module: str) -> None:
+        """Add lines; the last one has to be rejected by whoever knows a module."""
+        self.add(text)
+        self.proofs[len(self.lines)] = module
+
+    def add_call(self, step: Node, call: Node | Undo) -> None:
+        """Add the call of a step, or of its undo, which takes the step's result first."""
+        self.add(f"\n\nasync def wire_{len(self.lines)}() -> None:  # {step.name}")
+        values = [self._prepared(param) for param in call.params]
+        self.add(f"    {self.names[id(call.fn)]}(", Edge(step, call))
+        for number, (param, value) in enumerate(zip(call.params, values, strict=True)):
+            keyword = f"{param.name}=" if number or call is step else ""
+            self.add(f"        {keyword}{value},", Edge(step, call, param))
+        self.add("    )")
+
+    def _prepared(self, param: Param) -> str:
+        """Return the value of a parameter; the result of a generic step is first put in a variable.
+
+        As an argument the call would be judged by what is wanted of it, not by what it gives.
+        """
+        value = self._value(param)
+        if isinstance(param.source, StepSource) and _is_generic(self.graph.nodes[param.source.step]):
+            self.add(f"    {param.name}_ = {value}")
+            return f"{param.name}_"
+        return value
+
+    def _value(self, param: Param) -> str:
+        match param.source:
+            case StepSource(name, key):
+                provider = self.graph.nodes[name]
+                return self._result(provider) + (_access(provider.returns, key) if key else "")
+            case InputSource(name) if name in self.inputs:
+                return self._input(self.inputs[name], name)
+            case ConstantSource(value) if type(value) in LITERALS:
+                return repr(value)
+            case ContextSource():
+                return "given(Context)"
+            case _:
+                return "ANY"
+
+    def _result(self, step: Node) -> str:
+        called = self.names.get(id(step.fn))
+        if step.is_empty or called is None:
+            return "None" if step.is_empty else "ANY"
+        result = f"{called}.returns"
+        if _is_generic(step):
+            result = f"{called}({', '.join(f'{param.name}={self._value(param)}' for param in step.params)})"
+        return f"(await {result})" if step.is_async else result
+
+    def _input(self, cls: type, name: str) -> str:
+        if id(cls) not in self.names:
+            return "ANY"
+        may_be_absent = _is_mapping(cls) and not self.graph.inputs[name].required
+        access = f".get({name!r})" if may_be_absent else _access(cls, name)
+        return f"given({self.names[id(cls)]}){access}"
+
+
+def write(graph: Graph) -> Wiring:
+    """Return the wiring of a graph. What no module gives a name to is left out."""
+    functions = [call.fn.__module__ for _, call in calls(graph)]
+    inputs = _inputs(graph, functions)
+    used = dict.fromkeys([graph.module, *functions, *(cls.__module__ for cls in inputs.values())])
+    modules = [name for name in used if name in sys.modules and name.replace(".", "_").isidentifier()]
+    aliases = {module: f"m{number}" for number, module in enumerate(modules)}
+    wiring = Wiring(graph, _names(aliases), inputs)
+    wiring.add_proof(PREAMBLE, "gflow")
+    for module, alias in aliases.items():
+        wiring.add_proof(f"import {module} as {alias}\nmust_be_rejected({alias})", module)
+    for step, call in calls(graph):
+        if id(call.fn) in wiring.names:
+            wiring.add_call(step, call)
+    return wiring
+
+
+def calls(graph: Graph) -> Iterator[tuple[Node, Node | Undo]]:
+    """Yield every step with itself and with its undo: all that a run may call."""
+    for step in graph.nodes.values():
+        yield step, step
+        if step.undo is not None:
+            yield step, step.undo
+
+
+def _inputs(graph: Graph, modules: list[str]) -> dict[str, type]:
+    """Return the class Inputs that types each input: the workflow's own, else that of another module."""
+    found = [graph.inputs_type, *(getattr(sys.modules.get(module), "Inputs", None) for module in modules)]
+    classes = [cls for cls in dict.fromkeys(found) if isinstance(cls, type)]
+    return {name: cls for cls in reversed(classes) for name in field_names(cls)}
+
+
+def _names(aliases: Mapping[str, str]) -> dict[int, str]:
+    """Return how the wiring calls each step, by the id of its function, and each other function and class.
+
+    They are taken from where they are defined: a strict checker refuses what a module has only imported.
+    """
+    steps: dict[int, str] = {}
+    others: dict[int, str] = {}
+    for module, alias in aliases.items():
+        bound = vars(sys.modules[module])
+        own = {id(step) for step in bound.get(REGISTRY, ())}
+        for name, value in bound.items():
+            if isinstance(value, Step) and id(value) in own and name.isidentifier():
+                steps.setdefault(id(value.fn), f"{alias}.{name}")
+            elif isinstance(value, FunctionType | type) and value.__module__ == module:
+                others.setdefault(id(value), f"{alias}.{name}")
+    return others | steps
+
+
+def _is_generic(step: Node) -> bool:
+    """Whether the type of a result depends on the arguments: `-> T`, `-> list[T]`."""
+    if isinstance(step.returns, type):
+        return False
+    return isinstance(step.returns, TypeVar) or bool(getattr(step.returns, "__parameters__", ()))
+
+
+def _access(kind: object, name: str) -> str:
+    """Return how a run takes a field: by key from a mapping, as an attribute from anything else."""
+    return f"[{name!r}]" if _is_mapping(kind) else f".{name}"
+
+
+def _is_mapping(kind: object) -> bool:
+    bare = plain(kind)
+    if is_union(bare):
+        return any(map(_is_mapping, get_args(bare)))
+    return issubclass(class_of(bare) or object, Mapping)
