@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from inspect import iscoroutinefunction
@@ -15,6 +14,7 @@ from gflow import attempt, failure
 from gflow.agenda import Ended, Raised
 from gflow.checkpoint import Place, dumps, preview, unpickle
 from gflow.context import Context, StepCancelled
+from gflow.errors import StepStuck, StepTimeout
 from gflow.events import Ref
 from gflow.model import MISSING, ConstantSource, ContextSource, InputSource, Node, StepSource, Undo
 from gflow.shell import CommandKilled, watcher
@@ -36,8 +36,9 @@ class Job:
     """
 
     __slots__ = (
-        "arguments", "attempt", "called", "cancel_scope", "cancelled", "degraded", "error", "generation",
-        "key", "log_to", "node", "processes", "rung", "seconds", "value",
+        "arguments", "attempt", "called", "cancel_scope", "cancelled", "closed", "degraded", "error",
+        "generation", "key", "log_to", "node", "processes", "rung", "seconds", "timed_out",
+        "value",
     )  # fmt: skip
 
     def __init__(self, node: Node, number: int, generation: int, rung: int, log_to: RunLog | None) -> None:
@@ -48,6 +49,8 @@ class Job:
         self.log_to = log_to
         self.key = f"g{generation}"
         self.called = False
+        self.closed = False
+        self.timed_out = False
         self.cancelled = False
         self.degraded: str | None = None
         self.processes: list[Process] | None = None
@@ -58,10 +61,15 @@ class Job:
         self.seconds = 0.0
 
     def cancel(self) -> None:
-        """Ask the body to end: its commands are killed, `ctx.check_cancelled()` raises from now on."""
+        """Ask the body to end, on the loop: an async one is cancelled, commands are killed.
+
+        Other code learns of it by `ctx.check_cancelled()`, which raises from now on.
+        """
         self.cancelled = True
+        if self.cancel_scope is not None:
+            self.cancel_scope.cancel()
         for process in self.processes or ():
-            threading.Thread(target=process.kill, daemon=True).start()
+            process.kill()
 
     def log(self, level: str, message: str) -> None:
         if self.log_to is not None:
@@ -162,7 +170,9 @@ class Bodies:
 
     def seal(self, job: Job) -> Returned | Raised | Ended:
         """Make the outcome of a job: its value as a signed pickle, or its failure as data."""
-        if job.error is None and job.value is MISSING:
+        if job.timed_out and job.value is MISSING:
+            job.error = _timeout(job)
+        elif job.error is None and job.value is MISSING:
             return Ended(job.node.name)  # its scope was cancelled
         if job.error is None:
             try:
@@ -253,6 +263,20 @@ class Bodies:
             attempt.jitter(),
             attempt.retry_after(error),
         )
+
+
+def _timeout(job: Job) -> StepTimeout:
+    error = StepTimeout(f"{job.node.name} had not ended after {job.node.timeout:g} s")
+    error.__cause__ = job.error
+    return error.with_traceback(job.error.__traceback__ if job.error else None)
+
+
+def stuck(job: Job, grace: float) -> Raised:
+    """Return the failure of a job whose thread goes on `grace` seconds after it was asked to end."""
+    path, timeout = job.node.name, job.node.timeout or 0.0
+    said = f"{path} was asked to end after {timeout:g} s and goes on {grace:g} s later"
+    error = StepStuck(f"{said}: nothing is tried beside it")
+    return Raised(path, failure.type_name(error), str(error), [], error.severity, timeout, 0.0, None)
 
 
 def field_of(value: Any, field: str | None) -> Any:

@@ -49,6 +49,7 @@ class Options:
     effects: Effects | None = None
     policy: Policy | None = None
     limit: int | None = None
+    timeout: float | None = None
 
 
 class Step(Generic[P, R_co]):
@@ -194,6 +195,7 @@ def task(
     *,
     after: Iterable[AnyStep | Member] = ...,
     attempts: int | Retry | None = ...,
+    timeout: float | None = ...,
     effects: Effects | None = ...,
     policy: Policy | None = ...,
 ) -> Decorator: ...
@@ -203,6 +205,7 @@ def task(
     *,
     after: Iterable[AnyStep | Member] = (),
     attempts: int | Retry | None = None,
+    timeout: float | None = None,
     effects: Effects | None = None,
     policy: Policy | None = None,
 ) -> Any:
@@ -210,9 +213,12 @@ def task(
 
     `after` names steps that must have ended first, beside those that the parameters name.
     `attempts` counts calls: 3, or `Retry(3, base=…)`; every Exception is then tried again.
+    `timeout` ends an attempt after so many seconds: an async body is cancelled, commands are killed, other
+    code is asked (`ctx.check_cancelled()`).
     `effects` is "none" (nothing to undo) or "irreversible"; `policy` holds the rarer knobs.
     """
-    decorator = _decorator("task", _options(after, attempts, effects, policy))
+    options = Options(tuple(after), attempts, effects, policy, None, timeout)
+    decorator = _decorator("task", options)
     return decorator if fn is None else _decorate_bare("task", fn)
 
 
@@ -229,11 +235,11 @@ def agent(
 
     The docstring is the instruction, the parameters are the data it is given, the return annotation is
     what the answer must be; the body runs when nothing else is bound to the role.
-    The keywords are those of `task`.
+    The keywords are those of `task`, but for `timeout`.
     """
     if callable(role):  # a bare @agent: recorded, so that the compiler can say what to write
         return cast("Decorator", _decorate_bare("agent", role))
-    return _decorator("agent", _options(after, attempts, effects, policy), role)
+    return _decorator("agent", Options(tuple(after), attempts, effects, policy), role)
 
 
 @overload
@@ -243,6 +249,7 @@ def stage(
     *,
     after: Iterable[AnyStep | Member] = ...,
     attempts: int | Retry | None = ...,
+    timeout: float | None = ...,
     effects: Effects | None = ...,
     policy: Policy | None = ...,
     limit: int | None = ...,
@@ -253,6 +260,7 @@ def stage(
     *,
     after: Iterable[AnyStep | Member] = (),
     attempts: int | Retry | None = None,
+    timeout: float | None = None,
     effects: Effects | None = None,
     policy: Policy | None = None,
     limit: int | None = None,
@@ -262,7 +270,8 @@ def stage(
     The body runs last, with every parameter filled in. `limit` bounds the attempts that run at once
     inside; the other keywords are those of `task` and apply to the body.
     """
-    decorator = _decorator("stage", _options(after, attempts, effects, policy, limit))
+    options = Options(tuple(after), attempts, effects, policy, limit, timeout)
+    decorator = _decorator("stage", options)
     return decorator if fn is None else _decorate_bare("stage", fn)
 
 
@@ -273,6 +282,7 @@ def parallel(
     *,
     after: Iterable[AnyStep | Member] = ...,
     attempts: int | Retry | None = ...,
+    timeout: float | None = ...,
     effects: Effects | None = ...,
     policy: Policy | None = ...,
     limit: int | None = ...,
@@ -283,12 +293,14 @@ def parallel(
     *,
     after: Iterable[AnyStep | Member] = (),
     attempts: int | Retry | None = None,
+    timeout: float | None = None,
     effects: Effects | None = None,
     policy: Policy | None = None,
     limit: int | None = None,
 ) -> Any:
     """Make a function a group whose members run at the same time; otherwise as `stage`."""
-    decorator = _decorator("parallel", _options(after, attempts, effects, policy, limit))
+    options = Options(tuple(after), attempts, effects, policy, limit, timeout)
+    decorator = _decorator("parallel", options)
     return decorator if fn is None else _decorate_bare("parallel", fn)
 
 

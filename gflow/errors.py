@@ -94,6 +94,14 @@ class WorkflowError(Exception):
             self.severity = severity
 
 
+class StepTimeout(TimeoutError):
+    """An attempt of a step had not ended after `timeout=` seconds, and was ended."""
+
+
+class StepStuck(WorkflowError):
+    """Python code in a thread goes on after its timeout: the run stops, nothing is tried beside it."""
+
+
 class Refused(WorkflowError):
     """A check says no, with its reasons: the run stops; no retry and no fallback can change that.
 

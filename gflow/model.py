@@ -173,6 +173,7 @@ class Node:
     is_async: bool = False
     is_empty: bool = False
     retry: Retry | None = None
+    timeout: float | None = None
     policy: Policy = field(default_factory=Policy)
     effects: Effects | None = None
     limit: int | None = None

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gflow.errors import RunOwned, StoreError
+from gflow.processes import boot_id
 
 _PAUSES: Final = (0.002, 0.01, 0.05)
 """Who only asks holds the lock for some microseconds: a claim that meets it tries again, in seconds."""
@@ -80,10 +81,10 @@ def claim(folder: Path, run: str) -> Claim:
 
     Raises RunOwned if a live process holds it, StoreError if the lock file cannot be used.
     """
-    path = _lock_file(folder, run)
+    path = lock_file(folder, run)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fd = _locked(path)
+        fd = locked(path)
         if fd is None:
             raise _owned(run, owner(folder, run))
         _sign_in(fd)
@@ -97,27 +98,28 @@ def claim(folder: Path, run: str) -> Claim:
 def owner(folder: Path, run: str) -> Owner | None:
     """Return who holds a run, or held it last; None if nobody ever claimed it."""
     try:
-        fd = os.open(_lock_file(folder, run), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        fd = os.open(lock_file(folder, run), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
         return None
     try:
-        alive = not _try_lock(fd, fcntl.LOCK_SH)
+        alive = not try_lock(fd, fcntl.LOCK_SH)
         return _read_owner(os.pread(fd, 4096, 0), alive=alive)
     finally:
         os.close(fd)
 
 
-def _lock_file(folder: Path, run: str) -> Path:
+def lock_file(folder: Path, run: str) -> Path:
+    """Return the lock file of a run. Raises StoreError for what is not the id of one."""
     if not re.fullmatch(r"[\w-]+", run):  # a run's row is not signed: its id may be anything
         raise StoreError(f"{run!r} is not the id of a run")
     return folder / "locks" / f"{run}.lock"
 
 
-def _locked(path: Path) -> int | None:
-    """Return a descriptor that holds the lock of `path`, None if somebody else does."""
+def locked(path: Path) -> int | None:
+    """Make the file if need be; return a descriptor that holds its lock, None if somebody else does."""
     for pause in (*_PAUSES, None):
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        if _try_lock(fd, fcntl.LOCK_EX) and _is_current(fd, path):
+        if try_lock(fd, fcntl.LOCK_EX) and _is_current(fd, path):
             return fd
         os.close(fd)
         if pause is not None:
@@ -125,7 +127,8 @@ def _locked(path: Path) -> int | None:
     return None
 
 
-def _try_lock(fd: int, kind: int) -> bool:
+def try_lock(fd: int, kind: int) -> bool:
+    """Lock an open file, `fcntl.LOCK_EX` or `LOCK_SH`, without waiting; return whether that worked."""
     try:
         fcntl.flock(fd, kind | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -142,16 +145,9 @@ def _is_current(fd: int, path: Path) -> bool:
 
 
 def _sign_in(fd: int) -> None:
-    facts = {"host": socket.gethostname(), "pid": os.getpid(), "boot": _boot_id(), "at": time.time()}
+    facts = {"host": socket.gethostname(), "pid": os.getpid(), "boot": boot_id(), "at": time.time()}
     os.ftruncate(fd, 0)
     os.pwrite(fd, json.dumps(facts).encode(), 0)
-
-
-def _boot_id() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return ""  # not Linux
 
 
 def _read_owner(text: bytes, *, alive: bool) -> Owner:

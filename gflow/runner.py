@@ -5,36 +5,29 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
-import secrets
 import signal
 import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from contextlib import asynccontextmanager, contextmanager
 from types import ModuleType
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import anyio
 
-from gflow import __version__, compiler, failure, inputs, ownership, progress, project, rollback
+from gflow import __version__, compiler, failure, inputs, progress, project, rollback
 from gflow.agenda import Agenda
-from gflow.bodies import Bodies
-from gflow.checkpoint import Keys, Place, dumps, unpickle
-from gflow.clock import Clock, WallClock
+from gflow.checkpoint import Place, dumps, unpickle
 from gflow.compensation import Compensation
 from gflow.decorators import Step
 from gflow.errors import UsageError
 from gflow.events import Claimed, Created, Event, Outline, Ref, Reset, StatusChanged
-from gflow.journal import Journal, Listener
-from gflow.logs import RunLog
-from gflow.model import Durability, Graph, Run, StepError
-from gflow.scheduler import THREADS, Opening, Scheduler
+from gflow.journal import Journal
+from gflow.model import Graph, Run, StepError
+from gflow.scheduler import Opening, Scheduler
+from gflow.session import Session, Settings, claimed, find, new_id, opened, working
 from gflow.state import State
-from gflow.stores import RunRow, Store
-from gflow.stores.memory import MemoryStore
-from gflow.stores.sqlite import SqliteStore
+from gflow.stores import RunRow
 from gflow.suggest import did_you_mean
 
 Target = ModuleType | Step[..., Any] | str
@@ -44,66 +37,7 @@ GRACE: Final = 10.0
 """Seconds that running steps have to end by themselves after the first Ctrl-C or SIGTERM."""
 LAST_GRACE: Final = 8.0
 """Seconds that they have after that, when they were asked to end and their commands were killed."""
-LETTERS: Final = "23456789abcdefghjkmnpqrstvwxyz"
 INPUTS: Final = "@inputs"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Where and how runs are kept; `folder` None keeps them in memory.
-
-    `listeners` make, from a session, what is told every round after it was written. `threads` bounds
-    the sync bodies that run at once. `signals` lets Ctrl-C and SIGTERM interrupt the run in order.
-    """
-
-    folder: Path | None = field(default_factory=project.state_folder)
-    durability: Durability | None = None
-    clock: Clock = field(default_factory=WallClock)
-    listeners: Sequence[Callable[[Session], Listener]] = ()
-    threads: int = THREADS
-    signals: bool = False
-
-
-@dataclass(frozen=True)
-class Session:
-    """One process's work on one run."""
-
-    run: str
-    graph: Graph
-    state: State
-    journal: Journal
-    bodies: Bodies
-    known: progress.Medians
-    settings: Settings
-
-    @property
-    def clock(self) -> Clock:
-        """The clock of the run."""
-        return self.settings.clock
-
-    def listen(self) -> None:
-        """Let the listeners be told from here on; called again it does nothing."""
-        if not self.journal.listeners:
-            self.journal.listeners.extend(listen(self) for listen in self.settings.listeners)
-
-    def load(self, step: str) -> Any:
-        """Return the value of a completed step, also when the run has ended and its store is closed."""
-        if self.settings.folder is None or self.state.status == "running":
-            return self.bodies.value(step)
-        with _opened(self.settings, "read") as (store, keys):
-            return self.bodies.value(step, Journal(store, self.run, keys))
-
-    def snapshot(self) -> Run:
-        """Return the run as it is now, with values that load when they are asked for."""
-        return progress.snapshot(
-            self.run,
-            self.state,
-            self.clock.now(),
-            alive=self.state.status in ("running", "rolling_back"),
-            known=self.known,
-            load=self.load,
-            exceptions=self.bodies.exceptions,
-        )
 
 
 # ---------------------------------------------------------------- the doors
@@ -162,19 +96,20 @@ def is_in_loop() -> bool:
 async def start(graph: Graph, given: Mapping[str, object], settings: Settings) -> Run:
     """Create a run of `graph` and drive it to its end."""
     values = inputs.bind(graph, given)
-    with _opened(settings, "create", graph.durability) as (store, keys), ExitStack() as stack:
-        run_id = _new_id(store)
-        _claim(settings, run_id, stack)
-        journal = Journal(store, run_id, keys)
-        ref, payload = _sealed_inputs(journal, run_id, values)
-        created = Created(
-            graph.name, graph.version, graph.module, progress.outline(graph), list(graph.results),
-            ref, _previews(values), __version__, platform.python_version(),
-        )  # fmt: skip
-        session = _session(
-            settings, stack, store, journal, run=run_id, graph=graph, state=State(), values=values
-        )
-        return await _drive(session, [created, _claimed(), StatusChanged("running")], [payload])
+    with opened(settings, "create", graph.durability) as (store, keys):
+        run_id = new_id(store)
+        with claimed(settings, run_id) as outliving:
+            journal = Journal(store, run_id, keys)
+            ref, payload = _sealed_inputs(journal, values)
+            created = Created(
+                graph.name, graph.version, graph.module, progress.outline(graph), list(graph.results),
+                ref, _previews(values), __version__, platform.python_version(),
+            )  # fmt: skip
+            events: list[Event] = [created, _claimed(), StatusChanged("running")]
+            with working(
+                settings, store, journal, outliving, graph=graph, state=State(), values=values
+            ) as session:
+                return await _drive(session, events, [payload])
 
 
 async def go_on(
@@ -282,7 +217,7 @@ def _taking_up(session: Session, changed: Mapping[str, object]) -> tuple[list[Ev
     payloads: list[bytes] = []
     if changed:
         values = _with_changes(session.graph, session.state, session.bodies.inputs, changed)
-        ref, payload = _sealed_inputs(session.journal, session.run, values)
+        ref, payload = _sealed_inputs(session.journal, values)
         claim, payloads = claim._replace(inputs=ref, previews=_previews(values)), [payload]
         session.bodies.inputs = values
     return [claim, StatusChanged("running", "resumed")], payloads
@@ -291,50 +226,32 @@ def _taking_up(session: Session, changed: Mapping[str, object]) -> tuple[list[Ev
 @contextmanager
 def _taken_over(run_id: str, settings: Settings, workflow: Target | None) -> Iterator[Session]:
     """Claim an existing run and fold its journal; the module is the one that the journal names."""
-    with _opened(settings, "resume") as (store, keys), ExitStack() as stack:
+    with opened(settings, "resume") as (store, keys):
         row = find(store, run_id)
-        _claim(settings, row.id, stack)
-        journal = Journal(store, row.id, keys)
-        state = State().fold(journal.load())
-        assert state.created is not None, "a journal begins with the creation of its run"
-        graph = compile(workflow or state.created.module)
-        values = _stored_inputs(state, journal, row.id)
-        yield _session(settings, stack, store, journal, run=row.id, graph=graph, state=state, values=values)
-
-
-def find(store: Store, run_id: str) -> RunRow:
-    """Return the run that `run_id` names: an id, a unique prefix, or `last`."""
-    rows = store.runs(1) if run_id == "last" else store.find(run_id)
-    rows = [row for row in rows if row.id == run_id] or rows
-    if len(rows) == 1:
-        return rows[0]
-    if rows:
-        names = ", ".join(f"{row.id} ({row.workflow}, {row.status})" for row in rows[:5])
-        raise UsageError(f"`{run_id}` names {len(rows)} runs: {names}", "write more of the id")
-    if run_id == "last":
-        raise UsageError("there is no run yet", "gflow run MODULE makes one")
-    raise UsageError(f"there is no run `{run_id}`", "gflow runs lists them")
-
-
-def _new_id(store: Store) -> str:
-    while True:
-        run_id = "".join(secrets.choice(LETTERS) for _ in range(4))
-        if not store.find(run_id):
-            return run_id
+        with claimed(settings, row.id) as outliving:
+            journal = Journal(store, row.id, keys)
+            state = State().fold(journal.load())
+            assert state.created is not None, "a journal begins with the creation of its run"
+            graph = compile(workflow or state.created.module)
+            values = _stored_inputs(state, journal)
+            with working(
+                settings, store, journal, outliving, graph=graph, state=state, values=values
+            ) as session:
+                yield session
 
 
 def _claimed(steps: list[Outline] | None = None) -> Claimed:
     return Claimed(socket.gethostname(), os.getpid(), steps)
 
 
-def _sealed_inputs(journal: Journal, run_id: str, values: Mapping[str, Any]) -> tuple[Ref, bytes]:
-    sealed = journal.seal(_inputs_place(run_id, journal.next_round), dumps(dict(values), "inputs"))
+def _sealed_inputs(journal: Journal, values: Mapping[str, Any]) -> tuple[Ref, bytes]:
+    sealed = journal.seal(_inputs_place(journal.run, journal.next_round), dumps(dict(values), "inputs"))
     return journal.place_values([sealed])[0], sealed.payload
 
 
-def _stored_inputs(state: State, journal: Journal, run_id: str) -> dict[str, Any]:
+def _stored_inputs(state: State, journal: Journal) -> dict[str, Any]:
     assert state.inputs is not None, "a journal begins with the inputs of its run"
-    place = _inputs_place(run_id, state.inputs.round)
+    place = _inputs_place(journal.run, state.inputs.round)
     values: dict[str, Any] = unpickle(place, journal.read(state.inputs, place))  # type: ignore[assignment]
     return values
 
@@ -364,29 +281,6 @@ def _with_changes(
 # ---------------------------------------------------------------- the shared middle
 
 
-def _session(
-    settings: Settings, stack: ExitStack, store: Store, journal: Journal,
-    *, run: str, graph: Graph, state: State, values: Mapping[str, Any],
-) -> Session:  # fmt: skip
-    def ref_of(path: str) -> tuple[Ref | None, Place]:
-        slot = state.slot(path)
-        return slot.ref, Place(run, path, slot.generation, slot.attempt)
-
-    log: RunLog | None = None
-    if settings.folder is not None:
-        log = RunLog(log_path(settings.folder, run), run)
-        stack.callback(log.close)
-    folder = (settings.folder or Path.cwd() / project.STATE) / "work" / run
-    bodies = Bodies(run, journal, values, ref_of, folder=folder, log=log)
-    known = progress.medians(store.durations(graph.name))
-    return Session(run, graph, state, journal, bodies, known, settings)
-
-
-def log_path(folder: Path, run_id: str) -> Path:
-    """Return where a run's log lies."""
-    return folder / "logs" / f"{run_id}.jsonl"
-
-
 async def _drive(session: Session, events: list[Event], payloads: list[bytes]) -> Run:
     settings = session.settings
     opening = Opening(session.clock.now(), events, payloads)
@@ -407,6 +301,8 @@ async def _drive(session: Session, events: list[Event], payloads: list[bytes]) -
             await scheduler.run()
     except BaseExceptionGroup as group:
         raise failure.unwrapped(group) from None
+    finally:
+        session.outliving.update(scheduler.outliving)
     return _noted(session.snapshot())
 
 
@@ -438,56 +334,7 @@ def _note(run: Run, error: StepError) -> str:
     return f"step {error.step}, {error.place}, attempt {error.attempt}, run {run.id} · gflow resume {run.id}"
 
 
-# ---------------------------------------------------------------- store, lock, signals
-
-
-Purpose = Literal["create", "resume", "read"]
-
-
-@contextmanager
-def _opened(
-    settings: Settings, purpose: Purpose, durability: Durability | None = None
-) -> Iterator[tuple[Store, Keys]]:
-    store, keys = open_store(settings, purpose, durability)
-    try:
-        yield store, keys
-    finally:
-        if settings.folder is not None:  # what is in memory lives as long as somebody looks at it
-            store.close()
-
-
-def open_store(
-    settings: Settings, purpose: Purpose, durability: Durability | None = None
-) -> tuple[Store, Keys]:
-    """Open the store of these settings, with the keys that sign it; only "create" makes them.
-
-    Raises UsageError if there is none yet, StoreError if it cannot be used.
-    """
-    if settings.folder is None:
-        return MemoryStore(), Keys((secrets.token_bytes(32),))
-    if purpose == "create":
-        return SqliteStore(settings.folder, _durability(settings, durability)), _keys()
-    wanted = _durability(settings, durability) if purpose == "resume" else None
-    store = SqliteStore.existing(settings.folder, wanted)
-    if store is None:
-        raise UsageError(f"there is no run in {settings.folder}", "gflow run MODULE makes one")
-    return store, _keys(create=False)
-
-
-def _keys(*, create: bool = True) -> Keys:
-    return Keys.load(os.environ, Path.home(), create=create)
-
-
-def _durability(settings: Settings, durability: Durability | None) -> Durability:
-    wanted = settings.durability or os.environ.get("GFLOW_DURABILITY") or durability or "full"
-    if wanted not in ("full", "process"):
-        raise UsageError(f"GFLOW_DURABILITY is `{wanted}`", "it is `full` or `process`")
-    return "process" if wanted == "process" else "full"
-
-
-def _claim(settings: Settings, run_id: str, stack: ExitStack) -> None:
-    if settings.folder is not None:
-        stack.callback(ownership.claim(settings.folder, run_id).release)
+# ---------------------------------------------------------------- signals
 
 
 @asynccontextmanager

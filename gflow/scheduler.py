@@ -17,13 +17,15 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from heapq import heappop, heappush
+from itertools import count
 from time import thread_time
 from typing import Any, Final, Literal, NamedTuple
 
 import anyio
 
 from gflow.agenda import Agenda, Ended, Outcome, Raised, Room, Succeeded, Turn, next_events
-from gflow.bodies import Bodies, Job, Returned
+from gflow.bodies import Bodies, Job, Returned, stuck
 from gflow.clock import Clock
 from gflow.events import Event, StatusChanged
 from gflow.journal import Journal
@@ -38,9 +40,10 @@ CROWD: Final = 512
 """The most steps that one round admits ahead, and the most outcomes that wait for a commit."""
 LARGEST_ROUND: Final = 1 << 20
 """Bytes of values in one round: whoever reads one of them reads past the others."""
+STUCK_GRACE: Final = 10.0
+"""Seconds after which Python code that was asked to end is given up as stuck."""
 LAST_GRACE: Final = 8.0
 """Seconds that running bodies have to end when the run's caller was cancelled."""
-THREADS: Final = 32
 TASKS: Final = 1000
 LEAD: Final = "lead"
 CALLER: Final = "cancelled by its caller"
@@ -57,7 +60,8 @@ class Opening(NamedTuple):
 class Scheduler:
     """Drives one run from its agenda to a conclusion.
 
-    `opening` is what the first round begins with.
+    `opening` is what the first round begins with. `outliving` names the steps whose threads went on when
+    the run had ended: while they live, nobody else may take the run.
     `on_status` is called under the baton, before the commit, when the run's status changes; what it
     returns goes into the store's list of runs in the same transaction.
     """
@@ -71,13 +75,14 @@ class Scheduler:
         *,
         opening: Opening,
         on_status: Callable[[], RunRow | None] = lambda: None,
-        threads: int = THREADS,
+        threads: int,
     ) -> None:
         self.agenda = agenda
         self.journal = journal
         self.bodies = bodies
         self.clock = clock
         self.failure: BaseException | None = None
+        self.outliving: set[str] = set()
         self._opening: Opening | None = opening
         self._on_status = on_status
         self._most_threads = threads
@@ -87,6 +92,8 @@ class Scheduler:
         self._jobs: deque[Job] = deque()
         self._outcomes: list[Returned | Raised | Ended] = []
         self._flying: dict[str, Job] = {}
+        self._deadlines: list[tuple[float, int, Job]] = []
+        self._tie = count()
         self._in_threads = self._in_tasks = 0
         self._mean = self._blocking = 0.0
         self._idle = self._popped = 0
@@ -112,7 +119,7 @@ class Scheduler:
                 await self._end_early(bell)
             raise
         for thread in self._threads:
-            if not self._flying:
+            if not self.outliving:
                 thread.join()
         if self.failure is not None:
             raise self.failure
@@ -122,7 +129,8 @@ class Scheduler:
             with anyio.move_on_after(self._until_next()):
                 await bell.rung()
             self._start_pullers(tasks)
-            if self._until_next() == 0.0:
+            self._expire()
+            if self.agenda.timers and self.agenda.timers[0][0] <= self.clock.now():
                 self.poke()
 
     async def _end_early(self, bell: _Bell) -> None:
@@ -160,19 +168,38 @@ class Scheduler:
         """Ask every running body to end. Call it on the loop."""
         for job in list(self._flying.values()):
             job.cancel()
-            if job.cancel_scope is not None:
-                job.cancel_scope.cancel()
 
-    def abandon(self) -> list[str]:
-        """Conclude although bodies still run; they are lost, as in a crash. Return their names."""
-        running = list(self._flying)
+    def abandon(self) -> None:
+        """Conclude although bodies still run; they are lost, as in a crash, and named in `outliving`."""
+        self.outliving.update(self._flying)
         self.agenda.abandoned = True
         self.poke()
-        return running
 
     def _until_next(self) -> float:
-        timers = self.agenda.timers
-        return max(0.0, timers[0][0] - self.clock.now()) if timers else 3600.0
+        """Return the seconds until something falls due: a step's next attempt, or an attempt's end."""
+        heads = [heap[0][0] for heap in (self.agenda.timers, self._deadlines) if heap]
+        return max(0.0, min(heads) - self.clock.now()) if heads else 3600.0
+
+    def _expire(self) -> None:
+        """End the attempts whose time is over; one that goes on all the same is given up, as stuck."""
+        while self._deadlines and self._deadlines[0][0] <= self.clock.now():
+            due, _, job = heappop(self._deadlines)
+            if self._flying.get(job.node.name) is not job:
+                continue
+            if not job.timed_out:
+                job.timed_out = True
+                job.cancel()
+                heappush(self._deadlines, (due + STUCK_GRACE, next(self._tie), job))
+            elif not job.node.is_async:
+                self._give_up(job)
+
+    def _give_up(self, job: Job) -> None:
+        with self._lock:
+            job.closed = True
+            self.outliving.add(job.node.name)
+            self._outcomes.append(stuck(job, STUCK_GRACE))
+            self._poked = True
+            self._attend()
 
     def _start_pullers(self, tasks: Any) -> None:
         wanted = min(len(self._loop_jobs), TASKS - self._pullers)
@@ -228,6 +255,9 @@ class Scheduler:
                 self._lead()
             else:
                 outcome = self._advance(job)
+                if job.closed:
+                    job.log("WARNING", "ended after it was given up as stuck; its outcome is dropped")
+                    outcome = None
 
     def _next(self) -> Job | Literal["lead"] | None:
         """Wait for something to do. The lock is held."""
@@ -341,16 +371,16 @@ class Scheduler:
             self._jobs.extend(jobs)
             if over:
                 self._finish()
-            elif self.agenda.timers:
+            elif self.agenda.timers or self._deadlines:
                 self._ring()
 
     def _take_batch(self) -> list[Returned | Raised | Ended]:
         """Take what has come in, up to a round's worth of values; the rest waits for the next turn."""
         size = 0
-        for count, outcome in enumerate(self._outcomes):
+        for number, outcome in enumerate(self._outcomes):
             size += len(outcome.value.payload) if isinstance(outcome, Returned) else 0
-            if size > LARGEST_ROUND and count:
-                batch, self._outcomes = self._outcomes[:count], self._outcomes[count:]
+            if size > LARGEST_ROUND and number:
+                batch, self._outcomes = self._outcomes[:number], self._outcomes[number:]
                 return batch
         batch, self._outcomes = self._outcomes, []
         return batch
@@ -379,6 +409,8 @@ class Scheduler:
         slot = self.agenda.state.slot(name)
         job = Job(node, slot.attempt, slot.generation, slot.rung, self.bodies.log)
         self._flying[name] = job
+        if node.timeout is not None:
+            heappush(self._deadlines, (self.clock.now() + node.timeout, next(self._tie), job))
         if node.is_async:
             self._in_tasks += 1
         else:

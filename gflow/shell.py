@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import math
 import os
 import select
@@ -12,7 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -20,6 +19,8 @@ from functools import partial
 from pathlib import Path
 from time import monotonic, sleep
 from typing import IO, Literal, ParamSpec, Protocol
+
+from gflow.processes import group_runs
 
 P = ParamSpec("P")
 Word = str | os.PathLike[str] | int
@@ -130,6 +131,9 @@ class Watcher(Protocol):
 
     All three are called on the thread that reads the output, `ended` once for every `started`. If one of
     them raises, the command is killed and the error reaches the caller of `sh`.
+
+    A watcher may also have a method `descriptor() -> int | None`, called before each start: the command
+    inherits that open file, as a lock that outlives whoever started it.
     """
 
     def started(self, process: Process) -> None:
@@ -213,6 +217,14 @@ async def ash(
             await run_sync(process.wait, limiter=threads)  # joins the thread left behind, or does its work
         raise
     return _judged(ending, check)
+
+
+def start(*argv: Word, pass_fds: Sequence[int] = ()) -> Process:
+    """Start a command and return it: for who talks to it while it runs. Somebody has to call its `wait`.
+
+    `pass_fds` are open files that the command inherits under the same numbers. Raises CommandNotStarted.
+    """
+    return _start(argv, None, None, None, None, pass_fds)
 
 
 @dataclass(frozen=True)
@@ -361,7 +373,7 @@ class Process:
         return self._popen.poll() is not None
 
     def _group_gone(self) -> bool:
-        return self._exited() and not _group_runs(self.pid)
+        return self._exited() and not group_runs(self.pid)
 
     def _signal(self, number: int) -> None:
         with suppress(ProcessLookupError, PermissionError):  # it is gone, or belongs to root: sudo
@@ -431,6 +443,7 @@ def _start(
     env: Mapping[str, str] | None,
     stdin: str | None,
     timeout: float | None,
+    pass_fds: Sequence[int] = (),
 ) -> Process:
     words = _words(argv)
     if cwd is not None and not Path(cwd).is_dir():
@@ -445,10 +458,18 @@ def _start(
             cwd=cwd,
             env=None if env is None else {**os.environ, **env},
             start_new_session=True,
+            pass_fds=(*pass_fds, *_lifeline()),
         )
     except OSError as error:
         raise CommandNotStarted(words, _why_not(words[0], error)) from error
     return Process(words, popen, (stdin or "").encode(), math.inf if timeout is None else timeout)
+
+
+def _lifeline() -> tuple[int, ...]:
+    """What the watcher of this context gives its commands to hold."""
+    give: Callable[[], int | None] | None = getattr(watcher.get(), "descriptor", None)
+    fd = give() if give else None
+    return () if fd is None else (fd,)
 
 
 def _judged(ending: Ending, check: bool) -> Output:
@@ -488,29 +509,6 @@ def _runs_event_loop() -> bool:
     asyncio_loop = getattr(sys.modules.get("asyncio"), "_get_running_loop", None)
     trio_run = getattr(sys.modules.get("trio.lowlevel"), "in_trio_run", None)
     return bool((asyncio_loop and asyncio_loop() is not None) or (trio_run and trio_run()))
-
-
-def _group_runs(group: int) -> bool:
-    """Whether a process of the group runs.
-
-    Zombies do not: in a container whose first process collects no orphans they stay for ever. Where there
-    is no /proc (macOS), a group of zombies answers with EPERM.
-    """
-    try:
-        os.killpg(group, 0)
-    except (ProcessLookupError, PermissionError):
-        return False
-    stats = glob.glob("/proc/[0-9]*/stat")  # noqa: PTH207  (half the time of Path.glob)
-    return not stats or any(_runs_in(group, stat) for stat in stats)
-
-
-def _runs_in(group: int, stat: str) -> bool:
-    """Whether a process, given by its stat file (proc_pid_stat(5)), is in the group and no zombie."""
-    try:
-        state, _parent, its_group, *_ = Path(stat).read_text(errors="replace").rpartition(")")[2].split()
-    except OSError:  # it ended a moment ago
-        return False
-    return int(its_group) == group and state not in {"Z", "X"}
 
 
 def _message(argv: tuple[str, ...], end: str, tail: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import anyio
 
-from gflow import runner
+from gflow import runner, session
 from gflow.clock import VirtualClock
 from gflow.errors import UsageError
 from gflow.model import Graph, Node, Param, Run, StepSource
@@ -47,7 +47,7 @@ def run_in_memory(
     It works in sync and in async tests. Raises CompileError and BadInputs, as a run does.
     """
     graph = overridden(runner.compile(workflow), overrides or {})
-    settings = runner.Settings(folder=None, clock=VirtualClock())
+    settings = session.Settings(folder=None, clock=VirtualClock())
     return _in_a_loop(lambda: runner.start(graph, inputs or {}, settings))
 
 

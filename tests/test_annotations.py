@@ -546,6 +546,25 @@ class BranchesB(Protocol[T]):
     def less(self) -> BranchesB[set[T]]: ...
 
 
+class StarCloser:
+    def close(*anything: object) -> None: ...
+
+
+class TakesValues:
+    def __call__(self, *values: int) -> None: ...
+
+
+class TakesPacked:
+    def __call__(self, **named: typing_extensions.Unpack[Movie]) -> None: ...
+
+
+class HoldsCalls(Generic[P, T]):
+    anyhow: Callable[..., T]
+    solved: Callable[P, T]
+    longer: Callable[Concatenate[T, P], None]
+    maybe: T | None
+
+
 class GrowsA(Protocol[T]):
     def more(self) -> GrowsA[list[T]]: ...
 
@@ -806,6 +825,7 @@ CASES = [
     (Closer, Closes, True, "a method of a protocol"),
     (Animal, Closes, False, "a method is missing"),
     (ClosesLoudly, Closes, False, "a method demands more"),
+    (StarCloser, Closes, True, "a method that takes itself with a star"),
     (ClosesQuietly, Closes, True, "a method could take more"),
     (FeedsAnimals, Feeds, True, "a method takes more and returns less"),
     (FeedsPuppies, Feeds, False, "a method takes less"),
@@ -912,6 +932,9 @@ CASES = [
     (TakesSize, ByName, True, "parameters by name"),
     (TakesNamed, ByName, True, "two stars take names"),
     (TakesWithName, ByPlaceOrName, True, "a star takes the place, a parameter the name"),
+    (TakesValues, ByPlaceOrName, False, "a star takes the place, nothing the name"),
+    (TakesByPlace, ByPlaceOrName, False, "a parameter by place only, of the same name"),
+    (TakesPacked, ByName, None, "two stars with a TypedDict"),
     (TakesByPlace, ByName, False, "a parameter by place only"),
     (NeedsDeep, ByName, False, "a parameter without the default"),
     (NeedsMore, ByName, False, "one parameter more"),
@@ -1075,6 +1098,9 @@ class Calls[A]:
 class Gets[A](Protocol):
     def get(self) -> A: ...
 
+class Grows[A]:
+    def more(self) -> Grows[list[A]]: ...
+
 class First[A]:
     def first[B](self, other: B) -> A | B: ...
 """
@@ -1105,6 +1131,7 @@ NEW_CASES = [
     ("Calls[bool]", "Calls[int]", True, "a parameter of a parameter is covariant"),
     ("Reads[bool]", "Gets[int]", True, "a generic protocol"),
     ("Reads[str]", "Gets[int]", False, "a generic protocol of another"),
+    ("Grows[bool]", "Grows[int]", False, "a class that speaks of itself with a growing argument"),
     ("First[bool]", "First[int]", True, "a method with a type variable of its own"),
 ]
 
@@ -1247,8 +1274,8 @@ FOR_CHECKERS = """
             import xml.sax
         except ImportError:
             pass
-    if not TYPE_CHECKING:
-        from fractions import Fraction as NotForCheckers
+    if len(__name__) == 0:
+        from fractions import Fraction
 """
 
 
@@ -1270,6 +1297,7 @@ def test_evaluate_for_checkers_fails(module_of: ModuleMaker) -> None:
         assert isinstance(thing, Unresolved)
         assert thing.reason.startswith("`from nowhere_else import Thing` failed: ModuleNotFoundError")
     assert evaluate("int", names, memo=memo) is int
+    assert evaluate("Fraction", names) == Unresolved("Fraction", "name 'Fraction' is not defined")
 
 
 def test_evaluate_for_checkers_star(module_of: ModuleMaker) -> None:
@@ -1533,6 +1561,12 @@ FIELDS = [
     (Box[int], "value", int),
     (ListBox[int], "value", list[int]),
     (IntBox, "value", int),
+    (HoldsCalls[[int], str], "anyhow", Callable[..., str]),
+    (HoldsCalls[[int], str], "solved", Callable[[int], str]),
+    (HoldsCalls[..., str], "solved", Callable[..., str]),
+    (HoldsCalls[P, str], "solved", Callable[P, str]),
+    (HoldsCalls[P, str], "longer", Callable[Concatenate[str, P], None]),
+    (HoldsCalls[[int], str], "maybe", str | None),
     (Model, "tags", list[str]),
     (Model, "host", str),
     (Model, "tag", NO_FIELD),

@@ -658,6 +658,36 @@ def test_imported_group(graph: Compile) -> None:
     assert sources(compiled.nodes["publish"]) == {"prepare": "step:prepare", "bump": "step:prepare/bump"}
 
 
+def test_imported_step_of_a_taken_name(write: Callable[..., ModuleType]) -> None:
+    """An imported step whose name is taken has to be imported under another one."""
+    source = """
+        from library import bump{alias}
+        @task
+        def helper() -> int: return 2
+        @task
+        def publish(bump: int, helper: int) -> int: return bump
+        """
+    checked = compiler.check(write(source.format(alias=""), library=LIBRARY))
+    assert [finding.code for finding in checked.findings] == ["GF010"]
+    compiled = compiler.compile(write(source.format(alias=", helper as other_helper"), library=LIBRARY))
+    assert sources(compiled.nodes["bump"])["helper"] == "step:other_helper"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="the syntax is newer")
+def test_type_statements(graph: Compile) -> None:
+    """An alias of a marked type marks, and a generic step is compiled."""
+    compiled = graph(
+        """
+        type Url = Input[str]
+        @task
+        def fetch[T](url: Url, other: Input[T]) -> list[T]: return [other]
+        """,
+        future=True,
+    )
+    assert sources(compiled.nodes["fetch"]) == {"url": "input:url", "other": "input:other"}
+    assert compiled.inputs["url"].annotation is str
+
+
 # ---------------------------------------------------------------- copies
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from gflow import ownership
+from gflow import ownership, processes
 from gflow.errors import RunOwned, StoreError
 
 ROOT = Path(__file__).parents[1]
@@ -35,7 +35,7 @@ def test_claim(tmp_path: Path) -> None:
     owner = ownership.owner(tmp_path, "k3f9")
     assert owner is not None
     assert (owner.host, owner.pid, owner.alive) == (socket.gethostname(), os.getpid(), True)
-    assert owner.boot == ownership._boot_id()
+    assert owner.boot == processes.boot_id()
     assert before <= owner.at <= time.time()
     claim.release()
 
@@ -167,14 +167,14 @@ def test_claim_gives_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def test_file_is_deleted_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A lock on a file that has just been deleted is worth nothing: the claim takes the new file."""
     ownership.claim(tmp_path, "k3f9").release()
-    try_lock: Callable[[int, int], bool] = ownership._try_lock
+    try_lock: Callable[[int, int], bool] = ownership.try_lock
 
     def overtaken(fd: int, kind: int) -> bool:
-        monkeypatch.setattr(ownership, "_try_lock", try_lock)
+        monkeypatch.setattr(ownership, "try_lock", try_lock)
         lock_file(tmp_path).unlink()
         return try_lock(fd, kind)
 
-    monkeypatch.setattr(ownership, "_try_lock", overtaken)
+    monkeypatch.setattr(ownership, "try_lock", overtaken)
     claim = ownership.claim(tmp_path, "k3f9")
     owner = ownership.owner(tmp_path, "k3f9")
     assert owner is not None

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import gflow
-from gflow import cli, rollback, runner
+from gflow import cli, rollback, runner, session
 from gflow.errors import UsageError
 from gflow.events import (
     Claimed,
@@ -256,7 +256,7 @@ def ledger(home: Path) -> list[str]:
 def back(
     to: str, run: str = "last", *, force: bool = False, agreed: Callable[[rollback.Plan], bool] = bool
 ) -> Run:
-    settings = runner.Settings()
+    settings = session.Settings()
     return anyio.run(lambda: runner.roll_back(run, to, settings, force=force, agreed=agreed))
 
 
@@ -304,7 +304,7 @@ def test_an_undo_that_stays_failed_holds_back_what_its_step_was_built_on(home: P
     run = back("start")
     assert run.status == "rollback_incomplete"
     assert ledger(home) == ["-three 123", *["-two 12 1"] * 3]
-    assert run.reason == "to start; left: one, two"
+    assert run.reason == "to start; left: two, one"
     with pytest.raises(UsageError, match="is incomplete"):
         gflow.resume("last")
     write(home)

@@ -16,9 +16,10 @@ import pytest
 import gflow
 import gflow.project
 import gflow.testing
-from gflow import Context, From, Refused, Retry, WorkflowError, agent, parallel, runner, stage, task
+from gflow import Context, From, Refused, Retry, WorkflowError, agent, parallel, runner, session, stage, task
 from gflow.clock import VirtualClock
 from gflow.errors import BadInputs, CompileError, RunOwned, UsageError
+from gflow.journal import Listener
 from gflow.model import Run
 from gflow.ownership import claim
 from gflow.testing import run_in_memory
@@ -386,7 +387,7 @@ def test_resuming_a_completed_run_returns_it(home: Path) -> None:
 def test_a_prefix_that_names_two_runs_is_refused(home: Path) -> None:
     """An ambiguous id names the runs that it may mean; an unknown one says how to list them."""
     path = write(home, "ledger", LEDGER)
-    settings = runner.Settings(folder=home / ".gflow")
+    settings = session.Settings(folder=home / ".gflow")
     for _ in range(2):
         gflow.run(path)
     with pytest.raises(UsageError, match="names 2 runs"):
@@ -445,7 +446,7 @@ def test_arun_runs_in_the_callers_loop() -> None:
     async def main() -> Run:
         with pytest.raises(RuntimeError, match=r"await gflow\.arun"):
             gflow.run(flow)
-        return await runner.start(runner.compile(flow), {}, runner.Settings(folder=None))
+        return await runner.start(runner.compile(flow), {}, session.Settings(folder=None))
 
     assert anyio.run(main).status == "completed"
 
@@ -468,7 +469,7 @@ def test_the_engine_runs_on_both_loops(backend: str) -> None:
         return left + right
 
     graph = runner.compile(flow)
-    run = anyio.run(lambda: runner.start(graph, {}, runner.Settings(folder=None)), backend=backend)
+    run = anyio.run(lambda: runner.start(graph, {}, session.Settings(folder=None)), backend=backend)
     assert run.results["flow"] == 3
 
 
@@ -483,8 +484,8 @@ def test_a_cancelled_caller_leaves_a_run_that_can_be_resumed(home: Path) -> None
             await gflow.arun(module)
 
     anyio.run(main)
-    settings = runner.Settings(folder=home / ".gflow")
-    store, _ = runner.open_store(settings, "read")
+    settings = session.Settings(folder=home / ".gflow")
+    store, _ = session.open_store(settings, "read")
     (row,) = store.runs()
     store.close()
     assert row.status == "interrupted"
@@ -533,13 +534,13 @@ def test_listeners_are_told_after_the_commit() -> None:
 
     heard: list[tuple[int, int]] = []
 
-    def listen(session: runner.Session) -> runner.Listener:
+    def listen(at_work: session.Session) -> Listener:
         def tell(at: float, events: object) -> None:
-            heard.append((session.journal.next_round, len(session.journal._store.rounds(session.run))))
+            heard.append((at_work.journal.next_round, len(at_work.journal._store.rounds(at_work.run))))
 
         return tell
 
-    settings = runner.Settings(folder=None, clock=VirtualClock(), listeners=[listen])
+    settings = session.Settings(folder=None, clock=VirtualClock(), listeners=[listen])
     anyio.run(lambda: runner.start(runner.compile(flow), {}, settings))
     assert heard
     assert all(next_round == written + 1 for next_round, written in heard)

@@ -12,11 +12,11 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from gflow import runner
+from gflow import ownership, runner, session
 from gflow.clock import VirtualClock
 from gflow.errors import StoreError
 from gflow.events import Done, Event, Started, decode
-from gflow.model import Graph, Node, Param, Run, StepSource
+from gflow.model import Graph, Node, Param, Retry, Run, StepSource
 from gflow.stores import Round, RunRow
 from gflow.stores.memory import MemoryStore
 
@@ -37,7 +37,7 @@ def one(**values: int) -> int:
 
 
 def play(graph: Graph, **settings: object) -> Run:
-    chosen = runner.Settings(folder=None, clock=VirtualClock(), **settings)  # type: ignore[arg-type]
+    chosen = session.Settings(folder=None, clock=VirtualClock(), **settings)  # type: ignore[arg-type]
     return anyio.run(lambda: runner.start(graph, {}, chosen))
 
 
@@ -126,11 +126,11 @@ def test_threads_bound_the_sync_bodies_at_once() -> None:
 
 def test_a_body_begins_after_its_start_was_written() -> None:
     """Every body finds the record of its own start in the store, and its inputs' completion."""
-    sessions: list[runner.Session] = []
+    sessions: list[session.Session] = []
     wrong: list[str] = []
 
-    def listen(session: runner.Session) -> Callable[[float, Sequence[Event]], None]:
-        sessions.append(session)
+    def listen(at_work: session.Session) -> Callable[[float, Sequence[Event]], None]:
+        sessions.append(at_work)
         return lambda at, events: None
 
     def look(name: str, needs: Sequence[str]) -> Callable[..., int]:
@@ -163,7 +163,7 @@ def test_a_round_holds_about_a_megabyte() -> None:
 
     nodes = [step(f"s{i}", lambda: b"x" * 60_000) for i in range(100)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runner, "MemoryStore", Measured)
+        patch.setattr(session, "MemoryStore", Measured)
         assert play(graph_of(*nodes)).status == "completed"
     assert sum(sizes) > 6_000_000
     assert max(sizes) <= 1 << 20
@@ -192,7 +192,7 @@ def test_a_store_that_fails_stops_the_run(nth: int) -> None:
 
     nodes = [step("s0", body), *(step(f"s{i}", body, f"s{i - 1}") for i in range(1, 8))]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runner, "MemoryStore", Failing)
+        patch.setattr(session, "MemoryStore", Failing)
         with pytest.raises(StoreError, match="disk full"):
             play(graph_of(*nodes))
     assert begun_after == []
@@ -215,12 +215,12 @@ def test_a_full_disk_stops_the_run_with_a_store_error(
         connection.execute("PRAGMA max_page_count = 60")
         return connection
 
-    settings = runner.Settings(folder=tmp_path / "state", durability="process")
+    settings = session.Settings(folder=tmp_path / "state", durability="process")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sqlite3, "connect", small)
         with pytest.raises(StoreError):
             anyio.run(lambda: runner.start(graph, {}, settings))
-    store, _ = runner.open_store(settings, "read")
+    store, _ = session.open_store(settings, "read")
     (row,) = store.runs()
     store.close()
     with pytest.MonkeyPatch.context() as patch:
@@ -232,7 +232,7 @@ def test_a_full_disk_stops_the_run_with_a_store_error(
 def test_a_listener_that_fails_harms_nothing() -> None:
     """What is written is true, whoever cannot bear it."""
 
-    def listen(session: runner.Session) -> Callable[[float, Sequence[Event]], None]:
+    def listen(at_work: session.Session) -> Callable[[float, Sequence[Event]], None]:
         def fail(at: float, events: Sequence[Event]) -> None:
             raise ValueError("cannot draw")
 
@@ -256,3 +256,84 @@ def test_independent_branches_end_before_the_run_stops() -> None:
     assert {name: each.status for name, each in run.steps.items()} == {
         "bad": "failed", "a": "completed", "b": "completed", "c": "completed", "d": "pending",
     }  # fmt: skip
+
+
+# ---------------------------------------------------------------- timeouts
+
+
+TIMEOUTS = """
+import time
+from pathlib import Path
+import anyio
+from gflow import Context, Retry, ash, parallel, sh, task
+
+@task(timeout=0.2, attempts=1)
+async def cancelled() -> None:
+    await anyio.sleep(3600)
+
+@task(timeout=0.2, attempts=1)
+def killed() -> None:
+    sh("sleep", "3600")
+
+@task(timeout=0.2, attempts=1)
+def asked(ctx: Context) -> None:
+    while True:
+        ctx.check_cancelled()
+        time.sleep(0.01)
+
+@task(timeout=0.2, attempts=1)
+async def command() -> None:
+    await ash("sleep", "3600")
+
+@task(timeout=3600, attempts=1)
+def quick() -> str:
+    return "in time"
+
+@task(timeout=0.2, attempts=Retry(2, base=0))
+async def twice() -> None:
+    await anyio.sleep(3600)
+
+@parallel
+def flow(cancelled: None, killed: None, asked: None, command: None, quick: str, twice: None) -> None: ...
+"""
+
+
+def test_a_timeout_ends_an_attempt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Async bodies are cancelled, commands killed, other code asked; a timeout is tried again like any."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "timeouts_flow.py").write_text(TIMEOUTS)
+    graph = runner.compile("timeouts_flow.py")
+    run = anyio.run(lambda: runner.start(graph, {}, session.Settings(folder=tmp_path / "state")))
+    failed = {error.step: (error.type, error.attempt) for error in run.errors}
+    assert failed == {
+        "cancelled": ("gflow.errors.StepTimeout", 1),
+        "killed": ("gflow.errors.StepTimeout", 1),
+        "asked": ("gflow.errors.StepTimeout", 1),
+        "command": ("gflow.errors.StepTimeout", 1),
+        "twice": ("gflow.errors.StepTimeout", 2),
+    }
+    assert run.value("quick") == "in time"
+
+
+def test_a_step_that_cannot_be_ended_is_stuck_and_stops_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is tried beside a thread that goes on; its late outcome is dropped, and the run stays held."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr("gflow.scheduler.STUCK_GRACE", 0.1)
+    let_go = threading.Event()
+    stuck = Node("stuck", "task", let_go.wait, timeout=0.1, retry=Retry(5))
+    graph = graph_of(stuck)
+    settings = session.Settings(folder=tmp_path / "state", durability="process")
+    run = anyio.run(lambda: runner.start(graph, {}, settings))
+    assert (run.status, run.errors[0].type, run.steps["stuck"].attempts) == (
+        "failed",
+        "gflow.errors.StepStuck",
+        1,
+    )
+    owner = ownership.owner(tmp_path / "state", run.id)
+    assert owner is not None
+    assert owner.alive
+    let_go.set()

@@ -402,15 +402,6 @@ def test_last_words() -> None:
         sh("sh", "-c", script)
 
 
-@pytest.mark.skipif(not hasattr(os, "waitid"), reason="needs a process that has ended and was not collected")
-def test_zombies() -> None:
-    """A group of zombies, which nobody may ever collect, has ended."""
-    with subprocess.Popen(["true"], start_new_session=True) as popen:
-        os.waitid(os.P_PID, popen.pid, os.WEXITED | os.WNOWAIT)
-        os.killpg(popen.pid, 0)
-        assert not shell._group_runs(popen.pid)
-
-
 def test_background(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process left in the background keeps running, and keeps nobody waiting for its output."""
     monkeypatch.setattr(shell, "LINGER", 0.1)

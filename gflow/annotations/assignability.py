@@ -151,8 +151,8 @@ class _Question:
         """Solve a variable of the parameter's own function by the first value that flows into it."""
         if not isinstance(target, TypeVar):
             return _Other.RULE
-        if target in self._solved or target == source:
-            return True if source in (target, self._solved.get(target)) else None
+        if target in self._solved:
+            return True if source == self._solved[target] else None
         self._solved[target] = source
         if target.__constraints__:
             return any_of(self.flows(source, one) for one in target.__constraints__)

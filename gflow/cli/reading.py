@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, cast
 
-from gflow import documents, drawing, logs, ownership, progress, rollback, runner, terminal
+from gflow import documents, drawing, logs, ownership, progress, rollback, runner, session, terminal
 from gflow.checkpoint import Keys
 from gflow.cli.words import Command, Parser, folder, parse, prefix, print_json, say
 from gflow.events import (
@@ -51,9 +51,9 @@ def _store(options: argparse.Namespace) -> Iterator[Store | None]:
 
 @contextmanager
 def _found(options: argparse.Namespace) -> Iterator[tuple[Store, RunRow]]:
-    store, _ = runner.open_store(runner.Settings(folder=folder(options)), "read")
+    store, _ = session.open_store(session.Settings(folder=folder(options)), "read")
     try:
-        yield store, runner.find(store, options.run)
+        yield store, session.find(store, options.run)
     finally:
         store.close()
 
@@ -184,7 +184,7 @@ def show_logs(arguments: list[str]) -> int:
     parser.add_store()
     options = parse(parser, arguments)
     with _found(options) as (store, row):
-        path = runner.log_path(folder(options), row.id)
+        path = session.log_path(folder(options), row.id)
         seen, offset = 0, 0
         while True:
             owner = ownership.owner(folder(options), row.id)

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import redirect_stdout
 from typing import Final
 
-from gflow import documents, drawing, inputs, logs, project, rollback, runner
+from gflow import documents, drawing, inputs, logs, project, rollback, runner, session
 from gflow.cli import reading
 from gflow.cli.words import Command, Parser, as_called, folder, parse, prefix, print_json, say
 from gflow.errors import UsageError
@@ -108,10 +108,10 @@ def _assignment(text: str) -> tuple[str, str]:
 # ---------------------------------------------------------------- what both do
 
 
-def _drive(options: argparse.Namespace, main: Callable[[runner.Settings], Awaitable[Run]]) -> int:
+def _drive(options: argparse.Namespace, main: Callable[[session.Settings], Awaitable[Run]]) -> int:
     """Run with the terminal listening, tell the end, and return the exit code."""
     terminal = Terminal(sys.stderr, os.environ, command=prefix())
-    settings = runner.Settings(folder=folder(options), listeners=[terminal.listener], signals=True)
+    settings = session.Settings(folder=folder(options), listeners=[terminal.listener], signals=True)
     logs.enable()
     logs.install_interceptor()
     try:

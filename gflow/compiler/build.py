@@ -116,6 +116,7 @@ def _node(plan: Plan, step: Instance) -> Node:
         is_empty=signature.is_empty and step.is_group,
         retry=Retry(attempts) if isinstance(attempts, int) else attempts,
         policy=options.policy or ORDINARY,
+        timeout=options.timeout,
         effects=options.effects,
         limit=options.limit,
         undo=_undo(plan, step) if step in plan.cast.undos else None,

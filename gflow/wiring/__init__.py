@@ -11,17 +11,15 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from gflow import project
-from gflow.diagnostics import Finding, Place, file_of, locate, locate_field, locate_name
+from gflow.diagnostics import Finding, Place, locate, locate_field, locate_name
 from gflow.errors import UsageError
-from gflow.model import ConstantSource, Graph, InputSource, Param, StepSource
+from gflow.model import ConstantSource, Graph, InputSource, Param, Source, StepSource
 from gflow.wiring.checkers import Checker, Complaint, installed, judge
 from gflow.wiring.module import Edge, Wiring, calls, write
 
 __all__ = ["CODE", "Checker", "check", "write"]
 
 CODE: Final = "GF029"
-SHOWN: Final = 5
-"""How many lines are shown of what a checker says if it has not checked the edges."""
 
 
 def check(graph: Graph, checker: Checker | None = None) -> tuple[Finding, ...]:
@@ -36,8 +34,9 @@ def check(graph: Graph, checker: Checker | None = None) -> tuple[Finding, ...]:
     unseen = [module for line, module in wiring.proofs.items() if line not in complaints]
     if "gflow" in unseen or 0 < len(unseen) == len(wiring.proofs) - 1:
         about_imports = [each.text for line, each in complaints.items() if line not in wiring.proofs]
-        said = [*(about_imports or otherwise)][:SHOWN]
-        raise UsageError("\n  ".join([f"{checker} has not checked the edges", *said]))
+        raise UsageError(
+            "\n  ".join([f"{checker} has not checked the edges:", *(about_imports or otherwise)])
+        )
     errors = [
         _error(wiring, edge, complaints[line], checker)
         for line, edge in wiring.edges.items()
@@ -48,9 +47,9 @@ def check(graph: Graph, checker: Checker | None = None) -> tuple[Finding, ...]:
 
 def _notes(wiring: Wiring, unseen: Iterable[str], checker: Checker) -> Iterator[Finding]:
     """Yield what was not judged: functions that no name leads to, and modules that the checker does not see."""
-    for call in calls(wiring.graph).values():
+    for _, call in calls(wiring.graph):
         if id(call.fn) not in wiring.names:
-            yield _note(f"`{called(call.fn)}` has no name in its module", locate(call.fn))
+            yield _note(f"no module gives `{call.fn.__name__}` a name", locate(call.fn))
     for module in unseen:
         place = Place(sys.modules[module].__file__ or "", 1)
         yield _note(f"{checker} does not see the types of `{module}`", place)
@@ -61,24 +60,46 @@ def _note(cause: str, place: Place) -> Finding:
 
 
 def _error(wiring: Wiring, edge: Edge, said: Complaint, checker: Checker) -> Finding:
-    step, fn, param = edge.step, edge.call.fn, edge.param
-    who = f"`{step.name}`" if edge.call is step else f"`{fn.__name__}` (undo of `{step.name}`)"
+    fn, param = edge.call.fn, edge.param
+    who = f"`{edge.step.name}`" if edge.call is edge.step else f"`{fn.__name__}` (undo of `{edge.step.name}`)"
+    places, hints = [locate(fn)], said.details
     if param is None:
-        text, places, hints = f"the call of {who}: {said.message}", [locate(fn)], []
-    elif not said.taken:
-        text, hints = f"`{param.name}` of {who}: {said.message}", []
+        message = f"the call of {who}: {said.text}"
     else:
-        ...
+        places = [locate(fn, param.name, "parameter"), *_provider(wiring, edge, param)]
+        message = f"`{param.name}` of {who}: {said.text}"
+    if param is not None and said.types is not None:
+        given, taken = said.types
+        gives, remedy = _told(param.source, given, taken)
+        message = f"{who} takes `{param.name}` as {taken}, but {gives} [{said.code}]"
+        hints = (f"declare `{param.name}` as {given}{remedy}", *hints)
+    return Finding(
+        CODE, "error", f"{checker}: {message}", tuple((place, "") for place in places if place.line), hints
+    )
 
 
-def _provider(wiring: Wiring, edge: Edge, param: Param) -> Place | None:
+def _told(source: Source, given: str, taken: str) -> tuple[str, str]:
+    """Return what the other end of an edge gives, and how it could give what is taken."""
+    match source:
+        case StepSource(step, None):
+            return f"`{step}` returns {given}", f", or let `{step}` return {taken}"
+        case StepSource(step, key):
+            return f"`{step}.{key}` is {given}", ""
+        case InputSource():
+            return f"the input is {given}", ""
+        case _:
+            return f"it is given {given}", ""
+
+
+def _provider(wiring: Wiring, edge: Edge, param: Param) -> list[Place]:
     """Return where the other end of an edge is typed, if that is known."""
     match param.source:
         case StepSource(step):
-            return locate(wiring.graph.nodes[step].fn, None, "return")
+            return [locate(wiring.graph.nodes[step].fn, None, "return")]
         case InputSource(name) if name in wiring.inputs:
-            return locate_field(wiring.inputs[name], name)
+            return [locate_field(wiring.inputs[name], name)]
         case ConstantSource():
-            return _binding(...)
+            file = sys.modules[wiring.graph.module].__file__ or ""
+            return [locate_name(file, edge.step.name.partition("/")[0], param.name)]
         case _:
-            return None
+            return []

@@ -23,23 +23,26 @@ Checker = Literal["mypy", "pyright"]
 TIMEOUT: Final = 300
 """Seconds until a checker is given up."""
 
+SHOWN: Final = 3
+"""How many lines are kept of what a checker says beside the matter."""
+
 
 class Complaint(NamedTuple):
     """An error that a checker reports.
 
-    `given` and `taken` are the two types, if they are what it is about, `details` the lines that it adds.
+    `types` are what is given and what is taken, if that is what it is about; `details` are further lines.
     """
 
     file: Path
     line: int
     message: str
     code: str
-    given: str = ""
-    taken: str = ""
-    details: tuple[str, ...] = ()
+    types: tuple[str, str] | None
+    details: tuple[str, ...]
 
-    def __str__(self) -> str:
-        return f"{self.file.name}:{self.line}: {self.message} [{self.code}]"
+    @property
+    def text(self) -> str:
+        return f"{self.message} [{self.code}]"
 
 
 class Judgement(NamedTuple):
@@ -85,8 +88,8 @@ def judge(text: str, checker: Checker, root: Path) -> Judgement:
         done = _run([*command, *tool.arguments(path, root)], root)
     said = list(tool.read(done.stdout))
     here = [each for each in said if (root / each.file).resolve() == path]
-    elsewhere = [str(each) for each in said if each not in here]
-    last_words = [*(done.stderr or done.stdout).strip().splitlines()[-3:], tool.needs]
+    elsewhere = [f"{each.file}:{each.line}: {each.text}" for each in said if each not in here][:SHOWN]
+    last_words = [*(done.stderr or done.stdout).strip().splitlines()[-SHOWN:], tool.needs]
     return Judgement({each.line: each for each in reversed(here)}, tuple(elsewhere or last_words))
 
 
@@ -133,12 +136,9 @@ def _read_mypy(report: str) -> Iterator[Complaint]:
     for line in report.splitlines():
         each: dict[str, Any] = json.loads(line) if line.startswith("{") else {}
         if each.get("severity") == "error":
-            types = re.search(r'has incompatible type "?(.+?)"?; expected "?(.+?)"?$', each["message"])
-            given, taken = types.groups() if types else ("", "")
-            details = tuple((each["hint"] or "").splitlines())
-            yield Complaint(
-                Path(each["file"]), each["line"], each["message"], each["code"], given, taken, details
-            )
+            message, details = each["message"], tuple((each["hint"] or "").splitlines())
+            types = _types(r'has incompatible type "?(.+?)"?; expected "?(.+?)"?$', message)
+            yield Complaint(Path(each["file"]), each["line"], message, each["code"], types, details)
 
 
 def _ask_pyright(file: Path, root: Path) -> list[str]:
@@ -155,10 +155,14 @@ def _read_pyright(report: str) -> Iterator[Complaint]:
     for each in json.loads(report)["generalDiagnostics"] if report.startswith("{") else ():
         if each["severity"] == "error":
             message, *details = map(str.strip, each["message"].splitlines())
-            types = re.search(r'of type "(.+)" cannot be assigned to .* of type "(.+)" in function', message)
-            given, taken = types.groups() if types else ("", "")
+            types = _types(r'of type "(.+)" cannot be assigned to .* of type "(.+)" in function', message)
             line, code = each["range"]["start"]["line"] + 1, each.get("rule", "error")
-            yield Complaint(Path(each["file"]), line, message, code, given, taken, tuple(details[1:]))
+            yield Complaint(Path(each["file"]), line, message, code, types, tuple(details[1:]))
+
+
+def _types(pattern: str, message: str) -> tuple[str, str] | None:
+    found = re.search(pattern, message)
+    return (found[1], found[2]) if found else None
 
 
 TOOLS: Final[Mapping[Checker, Tool]] = {

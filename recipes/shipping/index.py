@@ -64,23 +64,16 @@ class Endpoint:
 
     def add(self, wheel: Path) -> None:
         """Upload a wheel with uv, which finds its own credentials; a file that is there is not sent again."""
-        destination = ("--publish-url", self.upload, "--check-url", self.simple)
+        there = ("--publish-url", self.upload, "--check-url", self.simple)
         env, hide = self._access()
-        run(
-            "uv",
-            "publish",
-            "--quiet",
-            *destination,
-            wheel,
-            cwd=wheel.parent,
-            env=env,
-            hide=(*DESTINATIONS, *hide),
-        )
+        run("uv", "publish", *there, wheel, cwd=wheel.parent, env=env, hide=(*DESTINATIONS, *hide))
 
     def lists(self, wheel: Path) -> bool:
         """Say whether the index offers a wheel."""
+        same_host = urlsplit(self.simple).netloc == urlsplit(self.upload).netloc
         try:
-            with _open(f"{self.simple}{normal(_project(wheel))}/") as page:
+            headers = self._authorization() if same_host else {}
+            with _open(f"{self.simple}{normal(_project(wheel))}/", headers=headers) as page:
                 return wheel.name in page.read().decode(errors="replace")
         except HTTPError as error:
             if error.code == 404:

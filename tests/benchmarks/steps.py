@@ -20,7 +20,7 @@ from typing import Final
 
 import anyio
 
-from gflow import runner
+from gflow import runner, session
 from gflow.model import Durability, Graph
 
 SHAPES: Final = ("chain", "fan", "layers")
@@ -60,7 +60,7 @@ def compiled(shape: str, steps: int) -> tuple[Graph, float, float]:
 def per_step(graph: Graph, level: Durability | None) -> float:
     """Return the microseconds that one step of a run takes."""
     with tempfile.TemporaryDirectory() as folder:
-        settings = runner.Settings(folder=Path(folder) if level else None, durability=level)
+        settings = session.Settings(folder=Path(folder) if level else None, durability=level)
         began = time.perf_counter()
         run = anyio.run(lambda: runner.start(graph, {}, settings))
         assert run.status == "completed"

@@ -1,0 +1,203 @@
+"""One process's work on one run: where runs are kept, who holds them, what the work needs."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from gflow import ownership, progress, project
+from gflow.bodies import Bodies
+from gflow.checkpoint import Keys, Place
+from gflow.clock import Clock, WallClock
+from gflow.errors import UsageError
+from gflow.events import Ref
+from gflow.journal import Journal, Listener
+from gflow.logs import RunLog
+from gflow.model import Durability, Graph, Run
+from gflow.state import State
+from gflow.stores import RunRow, Store
+from gflow.stores.memory import MemoryStore
+from gflow.stores.sqlite import SqliteStore
+
+LETTERS: Final = "23456789abcdefghjkmnpqrstvwxyz"
+
+
+THREADS: Final = 32
+"""Sync bodies that run at once, unless the settings say otherwise."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where and how runs are kept; `folder` None keeps them in memory.
+
+    `listeners` make, from a session, what is told every round after it was written. `threads` bounds
+    the sync bodies that run at once. `signals` lets Ctrl-C and SIGTERM interrupt the run in order.
+    """
+
+    folder: Path | None = field(default_factory=project.state_folder)
+    durability: Durability | None = None
+    clock: Clock = field(default_factory=WallClock)
+    listeners: Sequence[Callable[[Session], Listener]] = ()
+    threads: int = THREADS
+    signals: bool = False
+
+
+@dataclass(frozen=True)
+class Session:
+    """One process's work on one run."""
+
+    run: str
+    graph: Graph
+    state: State
+    journal: Journal
+    bodies: Bodies
+    known: progress.Medians
+    settings: Settings
+    outliving: set[str]
+
+    @property
+    def clock(self) -> Clock:
+        """The clock of the run."""
+        return self.settings.clock
+
+    def listen(self) -> None:
+        """Let the listeners be told from here on; called again it does nothing."""
+        if not self.journal.listeners:
+            self.journal.listeners.extend(listen(self) for listen in self.settings.listeners)
+
+    def load(self, step: str) -> Any:
+        """Return the value of a completed step, also when the run has ended and its store is closed."""
+        if self.settings.folder is None or self.state.status == "running":
+            return self.bodies.value(step)
+        with opened(self.settings, "read") as (store, keys):
+            return self.bodies.value(step, Journal(store, self.run, keys))
+
+    def snapshot(self) -> Run:
+        """Return the run as it is now, with values that load when they are asked for."""
+        return progress.snapshot(
+            self.run,
+            self.state,
+            self.clock.now(),
+            alive=self.state.status in ("running", "rolling_back"),
+            known=self.known,
+            load=self.load,
+            exceptions=self.bodies.exceptions,
+        )
+
+
+@contextmanager
+def working(
+    settings: Settings, store: Store, journal: Journal, outliving: set[str],
+    *, graph: Graph, state: State, values: Mapping[str, Any],
+) -> Iterator[Session]:  # fmt: skip
+    """Set up one process's work on the run of a journal: its bodies, its log, what earlier runs took."""
+    run = journal.run
+
+    def ref_of(path: str) -> tuple[Ref | None, Place]:
+        slot = state.slot(path)
+        return slot.ref, Place(run, path, slot.generation, slot.attempt)
+
+    with ExitStack() as stack:
+        log: RunLog | None = None
+        if settings.folder is not None:
+            log = RunLog(log_path(settings.folder, run), run)
+            stack.callback(log.close)
+        folder = (settings.folder or Path.cwd() / project.STATE) / "work" / run
+        bodies = Bodies(run, journal, values, ref_of, folder=folder, log=log)
+        known = progress.medians(store.durations(graph.name))
+        yield Session(run, graph, state, journal, bodies, known, settings, outliving)
+
+
+def log_path(folder: Path, run_id: str) -> Path:
+    """Return where a run's log lies."""
+    return folder / "logs" / f"{run_id}.jsonl"
+
+
+# ---------------------------------------------------------------- where runs are kept, and who holds them
+
+
+def find(store: Store, run_id: str) -> RunRow:
+    """Return the run that `run_id` names: an id, a unique prefix, or `last`."""
+    rows = store.runs(1) if run_id == "last" else store.find(run_id)
+    rows = [row for row in rows if row.id == run_id] or rows
+    if len(rows) == 1:
+        return rows[0]
+    if rows:
+        names = ", ".join(f"{row.id} ({row.workflow}, {row.status})" for row in rows[:5])
+        raise UsageError(f"`{run_id}` names {len(rows)} runs: {names}", "write more of the id")
+    if run_id == "last":
+        raise UsageError("there is no run yet", "gflow run MODULE makes one")
+    raise UsageError(f"there is no run `{run_id}`", "gflow runs lists them")
+
+
+def new_id(store: Store) -> str:
+    """Return an id that no run of the store has."""
+    while True:
+        run_id = "".join(secrets.choice(LETTERS) for _ in range(4))
+        if not store.find(run_id):
+            return run_id
+
+
+Purpose = Literal["create", "resume", "read"]
+
+
+@contextmanager
+def opened(
+    settings: Settings, purpose: Purpose, durability: Durability | None = None
+) -> Iterator[tuple[Store, Keys]]:
+    """Open the store as `open_store` does, and close it at the end."""
+    store, keys = open_store(settings, purpose, durability)
+    try:
+        yield store, keys
+    finally:
+        if settings.folder is not None:  # what is in memory lives as long as somebody looks at it
+            store.close()
+
+
+def open_store(
+    settings: Settings, purpose: Purpose, durability: Durability | None = None
+) -> tuple[Store, Keys]:
+    """Open the store of these settings, with the keys that sign it; only "create" makes them.
+
+    Raises UsageError if there is none yet, StoreError if it cannot be used.
+    """
+    if settings.folder is None:
+        return MemoryStore(), Keys((secrets.token_bytes(32),))
+    if purpose == "create":
+        return SqliteStore(settings.folder, _durability(settings, durability)), _keys()
+    wanted = _durability(settings, durability) if purpose == "resume" else None
+    store = SqliteStore.existing(settings.folder, wanted)
+    if store is None:
+        raise UsageError(f"there is no run in {settings.folder}", "gflow run MODULE makes one")
+    return store, _keys(create=False)
+
+
+def _keys(*, create: bool = True) -> Keys:
+    return Keys.load(os.environ, Path.home(), create=create)
+
+
+def _durability(settings: Settings, durability: Durability | None) -> Durability:
+    wanted = settings.durability or os.environ.get("GFLOW_DURABILITY") or durability or "full"
+    if wanted not in ("full", "process"):
+        raise UsageError(f"GFLOW_DURABILITY is `{wanted}`", "it is `full` or `process`")
+    return "process" if wanted == "process" else "full"
+
+
+@contextmanager
+def claimed(settings: Settings, run_id: str) -> Iterator[set[str]]:
+    """Hold a run for this process; what is yielded names the steps whose threads go on after its end.
+
+    While there are any, the run is not given up: they end with the process. Raises RunOwned.
+    """
+    outliving: set[str] = set()
+    claim = ownership.claim(settings.folder, run_id) if settings.folder is not None else None
+    try:
+        yield outliving
+    finally:
+        if claim is not None and not outliving:
+            claim.release()

@@ -1,0 +1,343 @@
+"""Ways to break gflow that the fault tests must notice: the proof that they prove something.
+
+Each is a context manager that replaces a function of gflow in this process. `python -m tests.crash`
+applies them in forked children.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import pickle
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+from unittest.mock import patch
+
+from gflow import agenda, bodies, checkpoint, events, journal, ownership, scheduler
+from gflow.checkpoint import Place, Unpicklable, keys
+from gflow.errors import JournalMoved, StoreError
+from gflow.state import State
+from gflow.stores import Round, memory, sqlite
+from gflow.stores.sqlite import files
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """A broken gflow: `with mutation.applied(): …`."""
+
+    name: str
+    applied: Callable[[], AbstractContextManager[None]]
+
+
+ALL: dict[str, Mutation] = {}
+"""Every mutation by name; there is nobody to call the functions below but this."""
+
+
+def mutation(apply: Callable[[], Iterator[None]]) -> Mutation:
+    """Make a mutation of a generator that replaces something and puts it back."""
+    name = apply.__name__.replace("_", "-")
+    ALL[name] = Mutation(name, contextmanager(apply))
+    return ALL[name]
+
+
+# ---------------------------------------------------------------- the order of things
+
+
+class _Late:
+    """A store that acknowledges a round before it has it: it is written with the next one."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+        self._owed: tuple[Any, ...] | None = None
+
+    def append(self, run: str, added: Round, values: bytes, row: Any = None) -> None:
+        self._settle()
+        if row is None:
+            self._owed = (run, added, values)
+        else:  # how a run begins and ends is told to others
+            self._store.append(run, added, values, row)
+
+    def value(self, *place: Any) -> Any:
+        self._settle()
+        return self._store.value(*place)
+
+    def close(self) -> None:
+        self._settle()
+        self._store.close()
+
+    def _settle(self) -> None:
+        if self._owed is not None:
+            owed, self._owed = self._owed, None
+            self._store.append(*owed)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+@mutation
+def body_before_commit() -> Iterator[None]:
+    """What a round starts begins before the round is written."""
+    original = journal.Journal.__init__
+
+    def init(self: Any, store: Any, *rest: Any) -> None:
+        original(self, _Late(store), *rest)
+
+    with patch.object(journal.Journal, "__init__", init):
+        yield
+
+
+@mutation
+def no_started_record() -> Iterator[None]:
+    """Attempts begin without a record."""
+    original = journal.Journal.append
+
+    def append(self: Any, at: float, told: Sequence[Any], *rest: Any) -> int:
+        kept = [event for event in told if not isinstance(event, events.Started)]
+        return original(self, at, kept, *rest)
+
+    with patch.object(journal.Journal, "append", append):
+        yield
+
+
+@mutation
+def open_attempts_survive() -> Iterator[None]:
+    """A claim leaves the attempts of a dead process open, as if they ran."""
+    original = State._claimed
+
+    def claimed(self: State, event: Any) -> None:
+        running = dict(self.open)
+        original(self, event)
+        for path in running:
+            self.slots[path].status = "running"
+        self.open.update(running)
+
+    with patch.object(State, "_claimed", claimed):
+        yield
+
+
+@mutation
+def done_forgotten_by_claim() -> Iterator[None]:
+    """A claim takes the steps that completed last for lost, too."""
+    original = State._claimed
+
+    def claimed(self: State, event: Any) -> None:
+        original(self, event)
+        completed = [slot for slot in self.slots.values() if slot.status == "completed"]
+        if completed:
+            completed[-1].status = "pending"
+
+    with patch.object(State, "_claimed", claimed):
+        yield
+
+
+@mutation
+def limit_ignored() -> Iterator[None]:
+    """A group's `limit=` limits nothing."""
+    with patch.object(agenda.Agenda, "_full_limit", lambda self, name: None):
+        yield
+
+
+@mutation
+def shared_values() -> Iterator[None]:
+    """Consumers get the object itself, from memory, not a copy of what is stored."""
+    alive: dict[tuple[int, str], Any] = {}
+    seal, value = bodies.Bodies._returned, bodies.Bodies.value
+
+    def returned(self: Any, job: Any) -> Any:
+        alive[id(self), job.node.name] = job.value
+        return seal(self, job)
+
+    def shared(self: Any, path: str, *rest: Any) -> Any:
+        found = alive.get((id(self), path))
+        return value(self, path, *rest) if found is None else found
+
+    with patch.multiple(bodies.Bodies, _returned=returned, value=shared):
+        yield
+
+
+@mutation
+def signal_ignored() -> Iterator[None]:
+    """An interrupted run goes on admitting steps."""
+    with patch.object(scheduler.Scheduler, "stop", lambda self, status, reason="": None):
+        yield
+
+
+# ---------------------------------------------------------------- the disk
+
+
+@mutation
+def synchronous_off() -> Iterator[None]:
+    """SQLite syncs nothing."""
+    original = sqlite._prepare
+
+    def prepare(connection: Any, *rest: Any) -> None:
+        original(connection, *rest)
+        connection.execute("PRAGMA synchronous = OFF")
+
+    with patch.object(sqlite, "_prepare", prepare):
+        yield
+
+
+@mutation
+def no_directory_sync() -> Iterator[None]:
+    """The name of a new file is not synced."""
+    with patch.object(files, "_sync_folder", lambda folder: None):
+        yield
+
+
+@mutation
+def no_blob_sync() -> Iterator[None]:
+    """The bytes of a large value are not synced."""
+
+    def write(self: Any, path: Any, payload: bytes) -> None:
+        with files._new_file(path) as file:
+            file.write(payload)
+
+    with patch.object(files.Blobs, "_write", write):
+        yield
+
+
+@mutation
+def torn_round() -> Iterator[None]:
+    """A round is written in two transactions: what happened, then its values."""
+    original = sqlite.SqliteStore.append
+
+    def append(self: Any, run: str, added: Round, values: bytes, row: Any = None) -> None:
+        original(self, run, added, b"", row)
+        self._writer.execute("UPDATE round SET vals = ? WHERE run = ? AND n = ?", (values, run, added.n))
+
+    with patch.object(sqlite.SqliteStore, "append", append):
+        yield
+
+
+@mutation
+def store_error_ignored() -> Iterator[None]:
+    """A round that cannot be written is not missed: the run goes on in memory."""
+    original = sqlite.SqliteStore.append
+
+    def append(self: Any, *round_: Any) -> None:
+        try:
+            original(self, *round_)
+        except JournalMoved:
+            raise
+        except StoreError:
+            self._fault = ""
+
+    with patch.object(sqlite.SqliteStore, "append", append):
+        yield
+
+
+# ---------------------------------------------------------------- one owner
+
+
+@mutation
+def no_fence() -> Iterator[None]:
+    """A round that another process has written is overwritten."""
+    original = memory.MemoryStore.append
+
+    def append(self: Any, run: str, added: Round, values: bytes, row: Any = None) -> None:
+        self._rounds.get(run, {}).pop(added.n, None)
+        original(self, run, added, values, row)
+
+    replacing = sqlite._ADD_ROUND.replace("INSERT", "INSERT OR REPLACE")
+    with patch.object(memory.MemoryStore, "append", append), patch.object(sqlite, "_ADD_ROUND", replacing):
+        yield
+
+
+@mutation
+def no_lock() -> Iterator[None]:
+    """A run can be claimed while another process has it."""
+
+    def try_lock(fd: int, kind: int) -> bool:
+        with suppress(BlockingIOError):
+            fcntl.flock(fd, kind | fcntl.LOCK_NB)
+        return True
+
+    with patch.object(ownership, "_try_lock", try_lock):
+        yield
+
+
+# ---------------------------------------------------------------- signatures
+
+
+@mutation
+def unsigned_accepted() -> Iterator[None]:
+    """What carries no signature is believed."""
+    original = checkpoint.fits
+
+    def fits(ring: Any, mac: bytes, *parts: bytes, **size: int) -> bool:
+        return mac == b"" or original(ring, mac, *parts, **size)
+
+    with patch.object(checkpoint, "fits", fits), patch.object(journal, "fits", fits):
+        yield
+
+
+@mutation
+def unpickled_before_verified() -> Iterator[None]:
+    """A value is unpickled first, and refused afterwards."""
+    original = journal.verify
+
+    def verify(ring: Any, place: Any, tag: str, payload: bytes) -> None:
+        with suppress(Exception):
+            pickle.loads(payload)
+        original(ring, place, tag, payload)
+
+    with patch.object(journal, "verify", verify):
+        yield
+
+
+@mutation
+def rounds_unchained() -> Iterator[None]:
+    """A round's signature does not cover the one before it."""
+    sign, fits = journal.sign, journal.fits
+
+    def alone(ring: Any, kind: bytes, _before: bytes, *parts: bytes, **size: int) -> bytes:
+        return sign(ring, kind, b"", *parts, **size)
+
+    def fits_alone(ring: Any, mac: bytes, kind: bytes, _before: bytes, *parts: bytes, **size: int) -> bool:
+        return fits(ring, mac, kind, b"", *parts, **size)
+
+    with patch.multiple(journal, sign=alone, fits=fits_alone):
+        yield
+
+
+@mutation
+def place_unsigned() -> Iterator[None]:
+    """A value's signature does not cover the place that it belongs to."""
+    with patch.object(Place, "encode", lambda self: b""):
+        yield
+
+
+@mutation
+def loose_key_accepted() -> Iterator[None]:
+    """A key that others can read or replace signs all the same."""
+    with patch.object(keys, "_check", lambda path, found: None):
+        yield
+
+
+# ---------------------------------------------------------------- values and versions
+
+
+@mutation
+def unstorable_as_text() -> Iterator[None]:
+    """A value that cannot be pickled is stored as its repr, and nobody is told."""
+    original = bodies.dumps
+
+    def dumps(value: object, name: str = "result") -> bytes:
+        try:
+            return original(value, name)
+        except Unpicklable:
+            return pickle.dumps(repr(value))
+
+    with patch.object(bodies, "dumps", dumps):
+        yield
+
+
+@mutation
+def event_renamed() -> Iterator[None]:
+    """A later version writes and reads `done` under another name."""
+    kinds = {"completed" if name == "done" else name: kind for name, kind in events._KINDS.items()}
+    names = {kind: name for name, kind in kinds.items()}
+    with patch.multiple(events, _KINDS=kinds, _NAMES=names):
+        yield

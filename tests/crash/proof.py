@@ -1,0 +1,34 @@
+"""What a fault test is: a promise, many cases of it, and the mutations of gflow that must break it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.crash.mutations import Mutation
+
+
+class Violation(AssertionError):
+    """A promise was broken; the message says in which case, and how to see it again."""
+
+
+class Skipped(Exception):
+    """What a proof needs is not on this machine; the message says what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """One fault test.
+
+    `check(count)` examines about `count` cases, returns how many it has examined, and raises Violation
+    at the first that breaks the promise. `tiny` is its count under pytest, `short` under `nox -s crash`;
+    `--long` takes ten times as many. `most` bounds the count where there are no more cases.
+    """
+
+    name: str
+    unit: str
+    check: Callable[[int], int]
+    tiny: int
+    short: int
+    mutations: tuple[Mutation, ...]
+    most: int | None = None
