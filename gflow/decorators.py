@@ -177,11 +177,6 @@ def _decorator(kind: Kind, options: Options, role: str | None = None) -> Decorat
     return decorate
 
 
-def _options(after: Iterable[AnyStep | Member], attempts: int | Retry | None, effects: Effects | None,
-             policy: Policy | None, limit: int | None = None) -> Options:  # fmt: skip
-    return Options(_listed(after), attempts, effects, policy, limit)
-
-
 def _listed(given: Any) -> tuple[Any, ...]:
     """Take one step, or a string, for a list of it: the compiler says what is wrong with it."""
     is_list = hasattr(given, "__iter__") and not isinstance(given, str)
@@ -217,7 +212,7 @@ def task(
     code is asked (`ctx.check_cancelled()`).
     `effects` is "none" (nothing to undo) or "irreversible"; `policy` holds the rarer knobs.
     """
-    options = Options(tuple(after), attempts, effects, policy, None, timeout)
+    options = Options(_listed(after), attempts, effects, policy, None, timeout)
     decorator = _decorator("task", options)
     return decorator if fn is None else _decorate_bare("task", fn)
 
@@ -239,7 +234,7 @@ def agent(
     """
     if callable(role):  # a bare @agent: recorded, so that the compiler can say what to write
         return cast("Decorator", _decorate_bare("agent", role))
-    return _decorator("agent", Options(tuple(after), attempts, effects, policy), role)
+    return _decorator("agent", Options(_listed(after), attempts, effects, policy), role)
 
 
 @overload
@@ -270,7 +265,7 @@ def stage(
     The body runs last, with every parameter filled in. `limit` bounds the attempts that run at once
     inside; the other keywords are those of `task` and apply to the body.
     """
-    options = Options(tuple(after), attempts, effects, policy, limit, timeout)
+    options = Options(_listed(after), attempts, effects, policy, limit, timeout)
     decorator = _decorator("stage", options)
     return decorator if fn is None else _decorate_bare("stage", fn)
 
@@ -299,7 +294,7 @@ def parallel(
     limit: int | None = None,
 ) -> Any:
     """Make a function a group whose members run at the same time; otherwise as `stage`."""
-    options = Options(tuple(after), attempts, effects, policy, limit, timeout)
+    options = Options(_listed(after), attempts, effects, policy, limit, timeout)
     decorator = _decorator("parallel", options)
     return decorator if fn is None else _decorate_bare("parallel", fn)
 

@@ -106,6 +106,14 @@ class Stopped(NamedTuple):
     path: str
 
 
+class Told(NamedTuple):
+    """A message of another process was heard: `id` is its place in the inbox, `who` sent it."""
+
+    id: int
+    kind: str
+    who: str
+
+
 class StatusChanged(NamedTuple):
     """The run as a whole changed its status."""
 
@@ -138,11 +146,14 @@ class Reverted(NamedTuple):
     paths: list[str]
 
 
-Event = Created | Claimed | Started | Done | Tripped | Stopped | StatusChanged | Reset | Undone | Reverted
+Event = (
+    Created | Claimed | Started | Done | Tripped | Stopped | Told | StatusChanged | Reset | Undone | Reverted
+)
 
 _KINDS: dict[str, type[Any]] = {
     "created": Created, "claimed": Claimed, "start": Started, "done": Done, "trip": Tripped,
-    "stop": Stopped, "status": StatusChanged, "reset": Reset, "undone": Undone, "reverted": Reverted,
+    "stop": Stopped, "told": Told,
+    "status": StatusChanged, "reset": Reset, "undone": Undone, "reverted": Reverted,
 }  # fmt: skip
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 _dump = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode

@@ -101,7 +101,9 @@ def _stat_of_ps(pid: int) -> _Stat | None:
 def _asked(*argv: str) -> str:
     """Return what a program of the system says, empty if it is missing or says nothing."""
     try:
-        done = subprocess.run(argv, capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"})
+        done = subprocess.run(
+            argv, capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"}
+        )
     except OSError:
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""

@@ -8,19 +8,21 @@ import platform
 import signal
 import socket
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from types import ModuleType
 from typing import Any, Final
 
 import anyio
 
-from gflow import __version__, compiler, failure, inputs, progress, project, rollback
+from gflow import __version__, compiler, failure, inbox, inputs, progress, project, rollback
 from gflow.agenda import Agenda
 from gflow.checkpoint import Place, dumps, unpickle
 from gflow.compensation import Compensation
 from gflow.decorators import Step
-from gflow.errors import UsageError
+from gflow.errors import RunOwned, UsageError
 from gflow.events import Claimed, Created, Event, Outline, Ref, Reset, StatusChanged
 from gflow.journal import Journal
 from gflow.model import Graph, Run, StepError
@@ -35,6 +37,8 @@ Target = ModuleType | Step[..., Any] | str
 
 GRACE: Final = 10.0
 """Seconds that running steps have to end by themselves after the first Ctrl-C or SIGTERM."""
+PATIENCE: Final = 30.0
+"""Seconds that `cancel` waits for the process that has the run."""
 LAST_GRACE: Final = 8.0
 """Seconds that they have after that, when they were asked to end and their commands were killed."""
 INPUTS: Final = "@inputs"
@@ -63,6 +67,14 @@ def run(workflow: Target, /, **given: Any) -> Run:
 async def arun(workflow: Target, /, **given: Any) -> Run:
     """Run a workflow as `run` does, from async code; if it is cancelled, the run can be resumed."""
     return await start(compile(workflow), given, Settings())
+
+
+def cancel(run_id: str, /) -> Run:
+    """End a run: its process is asked to, or if there is none, it is written down. It can be resumed.
+
+    Nothing is undone. Raises UsageError for an unknown id, and for a run that has ended.
+    """
+    return in_own_loop(lambda: cancel_run(run_id, Settings()))
 
 
 def resume(run_id: str, /, **changed: Any) -> Run:
@@ -107,7 +119,7 @@ async def start(graph: Graph, given: Mapping[str, object], settings: Settings) -
             )  # fmt: skip
             events: list[Event] = [created, _claimed(), StatusChanged("running")]
             with working(
-                settings, store, journal, outliving, graph=graph, state=State(), values=values
+                settings, store, keys, journal, outliving, graph=graph, state=State(), values=values
             ) as session:
                 return await _drive(session, events, [payload])
 
@@ -142,6 +154,34 @@ async def go_on(
         if state.status == "completed" and not changed:
             return session.snapshot()
         return await _drive(session, *_taking_up(session, changed))
+
+
+async def cancel_run(run_id: str, settings: Settings) -> Run:
+    """Ask the process that has a run to end it, and wait until it has; without one, end it here."""
+    with opened(settings, "resume") as (store, keys):
+        row = find(store, run_id)
+        journal = Journal(store, row.id, keys)
+        state = State().fold(journal.load())
+        if state.status not in ("running", "failed", "interrupted"):
+            raise UsageError(
+                f"run {row.id} is {state.status}", "only what goes on, or could, can be cancelled"
+            )
+        try:
+            with claimed(settings, row.id):
+                _write_off(state.fold(journal.load()), journal, row)
+        except RunOwned:
+            inbox.say(store, keys, row.id, "cancel", state.session)
+            with anyio.fail_after(PATIENCE):
+                while state.fold(journal.load()).status == "running":  # noqa: ASYNC110  # another process
+                    await anyio.sleep(0.1)
+        return progress.snapshot(row.id, state, settings.clock.now(), alive=False)
+
+
+def _write_off(state: State, journal: Journal, row: RunRow) -> None:
+    now = time.time()
+    event = StatusChanged("cancelled", "no process had it")
+    state.apply(now, event)
+    journal.append(now, [event], [], replace(row, status="cancelled", ended=now))
 
 
 async def roll_back(
@@ -235,7 +275,7 @@ def _taken_over(run_id: str, settings: Settings, workflow: Target | None) -> Ite
             graph = compile(workflow or state.created.module)
             values = _stored_inputs(state, journal)
             with working(
-                settings, store, journal, outliving, graph=graph, state=state, values=values
+                settings, store, keys, journal, outliving, graph=graph, state=state, values=values
             ) as session:
                 yield session
 
@@ -295,6 +335,7 @@ async def _drive(session: Session, events: list[Event], payloads: list[bytes]) -
         opening=opening,
         on_status=lambda: _row(session),
         threads=settings.threads,
+        hear=session.hear,
     )
     try:
         async with _interruptible(scheduler, settings.signals):

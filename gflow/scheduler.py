@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from heapq import heappop, heappush
 from itertools import count
-from time import thread_time
+from time import monotonic, thread_time
 from typing import Any, Final, Literal, NamedTuple
 
 import anyio
@@ -27,7 +27,8 @@ import anyio
 from gflow.agenda import Agenda, Ended, Outcome, Raised, Room, Succeeded, Turn, next_events
 from gflow.bodies import Bodies, Job, Returned, stuck
 from gflow.clock import Clock
-from gflow.events import Event, StatusChanged
+from gflow.events import Event, StatusChanged, Told
+from gflow.inbox import Word
 from gflow.journal import Journal
 from gflow.model import Status
 from gflow.stores import RunRow
@@ -40,6 +41,8 @@ CROWD: Final = 512
 """The most steps that one round admits ahead, and the most outcomes that wait for a commit."""
 LARGEST_ROUND: Final = 1 << 20
 """Bytes of values in one round: whoever reads one of them reads past the others."""
+LISTENING: Final = 0.5
+"""Seconds between two looks into the inbox."""
 STUCK_GRACE: Final = 10.0
 """Seconds after which Python code that was asked to end is given up as stuck."""
 LAST_GRACE: Final = 8.0
@@ -60,7 +63,8 @@ class Opening(NamedTuple):
 class Scheduler:
     """Drives one run from its agenda to a conclusion.
 
-    `opening` is what the first round begins with. `outliving` names the steps whose threads went on when
+    `opening` is what the first round begins with. `hear` returns what other processes have said to this
+    run since it was last called. `outliving` names the steps whose threads went on when
     the run had ended: while they live, nobody else may take the run.
     `on_status` is called under the baton, before the commit, when the run's status changes; what it
     returns goes into the store's list of runs in the same transaction.
@@ -76,6 +80,7 @@ class Scheduler:
         opening: Opening,
         on_status: Callable[[], RunRow | None] = lambda: None,
         threads: int,
+        hear: Callable[[], Sequence[Word]] | None = None,
     ) -> None:
         self.agenda = agenda
         self.journal = journal
@@ -86,6 +91,9 @@ class Scheduler:
         self._opening: Opening | None = opening
         self._on_status = on_status
         self._most_threads = threads
+        self._hear = hear
+        self._heard_at = float("-inf")
+        self._cancelling = False
         self._lock = threading.Lock()
         self._wakeup = threading.Condition(self._lock)
         self._threads: list[threading.Thread] = []
@@ -114,6 +122,7 @@ class Scheduler:
         try:
             async with anyio.create_task_group() as tasks:
                 await self._serve(tasks, bell)
+                tasks.cancel_scope.cancel()
         except anyio.get_cancelled_exc_class():
             with anyio.CancelScope(shield=True):
                 await self._end_early(bell)
@@ -130,8 +139,16 @@ class Scheduler:
                 await bell.rung()
             self._start_pullers(tasks)
             self._expire()
-            if self.agenda.timers and self.agenda.timers[0][0] <= self.clock.now():
+            if self._cancelling:
+                self._cancelling = False
+                tasks.start_soon(self._end_all)
+            elif self._hear or (self.agenda.timers and self.agenda.timers[0][0] <= self.clock.now()):
                 self.poke()
+
+    async def _end_all(self) -> None:
+        self.cancel_attempts()
+        await anyio.sleep(LAST_GRACE)
+        self.abandon()
 
     async def _end_early(self, bell: _Bell) -> None:
         """The caller was cancelled: interrupt the run, so that it can be resumed."""
@@ -178,7 +195,8 @@ class Scheduler:
     def _until_next(self) -> float:
         """Return the seconds until something falls due: a step's next attempt, or an attempt's end."""
         heads = [heap[0][0] for heap in (self.agenda.timers, self._deadlines) if heap]
-        return max(0.0, min(heads) - self.clock.now()) if heads else 3600.0
+        wait = max(0.0, min(heads) - self.clock.now()) if heads else 3600.0
+        return min(wait, LISTENING) if self._hear else wait
 
     def _expire(self) -> None:
         """End the attempts whose time is over; one that goes on all the same is given up, as stuck."""
@@ -358,8 +376,9 @@ class Scheduler:
         opening, self._opening = self._opening, None
         now = opening.at if opening else self.clock.now()
         values = opening.payloads if opening else [o.value.payload for o in batch if isinstance(o, Returned)]
+        told = self._listen()
         turn = self._decide(self._placed(batch), now)
-        events = [*opening.events, *turn.events] if opening else turn.events
+        events = [*(opening.events if opening else ()), *told, *turn.events]
         over = any(isinstance(event, StatusChanged) for event in turn.events)
         if events:
             row = self._on_status() if opening or over else None
@@ -371,8 +390,22 @@ class Scheduler:
             self._jobs.extend(jobs)
             if over:
                 self._finish()
-            elif self.agenda.timers or self._deadlines:
+            elif self._cancelling or self.agenda.timers or self._deadlines:
                 self._ring()
+
+    def _listen(self) -> list[Event]:
+        """Hear, now and then, what other processes say, and obey."""
+        moment = monotonic()
+        if self._hear is None or moment - self._heard_at < LISTENING / 2:
+            return []
+        self._heard_at = moment
+        told: list[Event] = []
+        for word in self._hear():
+            told.append(Told(word.id, word.kind, word.who))
+            self.agenda.state.apply(self.clock.now(), told[-1])
+            self.agenda.stopping, self.agenda.reason = "cancelled", f"by {word.who}"
+            self._cancelling = True
+        return told
 
     def _take_batch(self) -> list[Returned | Raised | Ended]:
         """Take what has come in, up to a round's worth of values; the rest waits for the next turn."""

@@ -16,6 +16,7 @@ from gflow.checkpoint import Keys, Place
 from gflow.clock import Clock, WallClock
 from gflow.errors import UsageError
 from gflow.events import Ref
+from gflow.inbox import Inbox, Word
 from gflow.journal import Journal, Listener
 from gflow.logs import RunLog
 from gflow.model import Durability, Graph, Run
@@ -59,6 +60,7 @@ class Session:
     known: progress.Medians
     settings: Settings
     outliving: set[str]
+    hear: Callable[[], Sequence[Word]] | None = None
 
     @property
     def clock(self) -> Clock:
@@ -92,7 +94,7 @@ class Session:
 
 @contextmanager
 def working(
-    settings: Settings, store: Store, journal: Journal, outliving: set[str],
+    settings: Settings, store: Store, keys: Keys, journal: Journal, outliving: set[str],
     *, graph: Graph, state: State, values: Mapping[str, Any],
 ) -> Iterator[Session]:  # fmt: skip
     """Set up one process's work on the run of a journal: its bodies, its log, what earlier runs took."""
@@ -110,7 +112,10 @@ def working(
         folder = (settings.folder or Path.cwd() / project.STATE) / "work" / run
         bodies = Bodies(run, journal, values, ref_of, folder=folder, log=log)
         known = progress.medians(store.durations(graph.name))
-        yield Session(run, graph, state, journal, bodies, known, settings, outliving)
+        hear = None
+        if settings.folder is not None:
+            hear = Inbox(store, keys, run, session=state.session + 1, after=state.heard).hear
+        yield Session(run, graph, state, journal, bodies, known, settings, outliving, hear)
 
 
 def log_path(folder: Path, run_id: str) -> Path:

@@ -16,6 +16,7 @@ from gflow.events import (
     Started,
     StatusChanged,
     Stopped,
+    Told,
     Tripped,
     Undone,
 )
@@ -73,6 +74,7 @@ class State:
         self.open: dict[str, None] = {}
         self.session = 0
         self.lost = 0
+        self.heard = 0
         self.reset: Reset | None = None
         self.generation = 0
         self._events = 0
@@ -111,6 +113,8 @@ class State:
                 self._end(at, event.path, None).status = "interrupted"
             case StatusChanged():
                 self._status(at, event)
+            case Told():
+                self.heard = event.id
             case Claimed():
                 self._claimed(event)
             case Created():

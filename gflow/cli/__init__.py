@@ -25,6 +25,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
     reading.SHOW,
     reading.LOGS,
     running.RESUME,
+    running.CANCEL,
     running.ROLLBACK,
     making.NEW,
     making.DOCTOR,

@@ -25,6 +25,7 @@ from gflow.events import (
     Started,
     StatusChanged,
     Stopped,
+    Told,
     Tripped,
     Undone,
 )
@@ -212,7 +213,7 @@ def _told(rounds: list[tuple[int, float, list[Event]]]) -> Iterator[dict[str, An
                 }  # fmt: skip
 
 
-def _sentence(event: Event) -> str:
+def _sentence(event: Event) -> str:  # noqa: C901  # one case for each event
     text = ""
     match event:
         case Created():
@@ -229,6 +230,8 @@ def _sentence(event: Event) -> str:
             text = f"failed ({event.severity}, {event.decision}): {event.type}: {event.message}"
         case Stopped():
             text = "was ended"
+        case Told():
+            text = f"{event.who} says: {event.kind}"
         case Reset():
             text = f"rollback to {event.to} begins: {', '.join(event.steps)}"
         case Undone():

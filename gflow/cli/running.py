@@ -135,6 +135,25 @@ def exit_code(run: Run, *, strict: bool = False) -> int:
     return EXIT.get(run.status, 1)
 
 
+# ---------------------------------------------------------------- cancel
+
+
+def cancel(arguments: list[str]) -> int:
+    """End a run, wherever it runs."""
+    parser = Parser("cancel", "End a run; nothing is undone, and it can be resumed.")
+    parser.add_argument("run", metavar="RUN", help="an id, a unique prefix of one, or `last`")
+    parser.add_json()
+    parser.add_store()
+    options = parse(parser, arguments)
+    settings = session.Settings(folder=folder(options))
+    ended = runner.in_own_loop(lambda: runner.cancel_run(options.run, settings))
+    if options.json:
+        print_json(documents.run_document(ended))
+    else:
+        say(as_called(f"run {ended.id} is {ended.status} · gflow resume {ended.id}"))
+    return 0
+
+
 # ---------------------------------------------------------------- rollback
 
 
@@ -183,4 +202,5 @@ def _asked(question: str) -> bool:
 
 RUN = Command("run", "MODULE", "run a workflow", run)
 ROLLBACK = Command("rollback", "RUN --to STEP", "take back what comes after a step", roll_back)
+CANCEL = Command("cancel", "RUN", "end a run; it can be resumed", cancel)
 RESUME = Command("resume", "RUN", "go on with a run that failed or was interrupted", resume)

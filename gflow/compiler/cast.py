@@ -158,10 +158,12 @@ class Cast:
         if left_out:
             links = {step: links[step] for step in links if step not in left_out}
             places = {key: step for key, step in places.items() if step in links}
-        cast = Cast(self.home, self.reader, links, self.undos, places)
+        settled = Cast(self.home, self.reader, links, self.undos, places)
         for step, given in links.items():
-            cast.targets[step] = [cast.find(link.step, link.scope) if link.step else None for link in given]
-        return cast
+            settled.targets[step] = [
+                settled.find(link.step, link.scope) if link.step else None for link in given
+            ]
+        return settled
 
 
 def binder(step: Instance, name: str) -> Instance | None:

@@ -13,9 +13,9 @@ from typing import Any, Final, Literal
 from gflow.annotations import assignable
 from gflow.compiler.cast import Cast
 from gflow.compiler.findings import Report
-from gflow.compiler.reading import Fn, Parameter
+from gflow.compiler.reading import Fn, Parameter, is_step
 from gflow.compiler.words import plain, show
-from gflow.decorators import InputMark, Step
+from gflow.decorators import AnyStep, InputMark
 from gflow.diagnostics import Part, Place, file_of, locate, locate_field, locate_name
 from gflow.errors import UsageError
 from gflow.inputs import Computed, declared
@@ -190,7 +190,7 @@ def _one_default(name: str, first: Field | Taker) -> str:
 
 
 def _report_input(
-    name: str, first: Field | Taker, taking: Sequence[Field | Taker], cast: Cast, report: Report
+    name: str, first: Field | Taker, taking: Sequence[Taker], cast: Cast, report: Report
 ) -> None:
     if name in OPTIONS:
         hint = f"rename it, say `{name}_`: `--{name}` is an option of `gflow run`"
@@ -200,8 +200,7 @@ def _report_input(
             first.place("name"),
             hints=[hint],
         )
-    if isinstance(step := cast.home.names.get(name), Step):
-        taking = taking or [first]  # it is no wonder that nobody does
+    if (step := _step_called(name, cast, taking)) is not None:
         report.error(
             "GF013",
             f"`{name}` is a step and an input",
@@ -209,9 +208,15 @@ def _report_input(
             (locate(step.fn), "the step"),
             hints=[f"rename the input, say `{name}_input`, where it is declared and where it is taken"],
         )
-    if not taking:
+    elif not taking:
         report.note("GF054", f"no step takes the input `{name}`", first.place("name"))
     _report_default(name, first, report)
+
+
+def _step_called(name: str, cast: Cast, taking: Sequence[Taker]) -> AnyStep | None:
+    """Return the step that an input shares its name with, where it is declared or taken."""
+    spaces = [cast.home.names, *(taker.names for taker in taking)]
+    return next((step for names in spaces if is_step(step := names.get(name))), None)
 
 
 def _report_default(name: str, first: Field | Taker, report: Report) -> None:

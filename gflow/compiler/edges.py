@@ -166,7 +166,7 @@ class _Judge:
             and takes_result(step, links[0])
             and _fits(result_of(step), links[0].parameter.annotation) is False
         ):
-            first, name = links[0].parameter, plain(self.names[step])
+            first, name = links[0].parameter, called(step.step.fn)
             given = show(result_of(step))
             self.report.error(
                 "GF021",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Iterable, Iterator, Mapping
+from math import inf
 from typing import Any, Final, get_args
 
 from gflow.compiler.cast import Cast, Instance, Link, binder, steps_in
@@ -59,6 +60,8 @@ def _unusable(options: Options) -> Iterator[tuple[str, str]]:
     """Yield the keywords whose value cannot be used, and what could be."""
     if not (options.attempts is None or isinstance(options.attempts, Retry) or _is_count(options.attempts)):
         yield "attempts", "a number of calls from 1 on, or `Retry(3, base=…, factor=…, max=…)`"
+    if not (options.timeout is None or _is_duration(options.timeout)):
+        yield "timeout", "a number of seconds above 0"
     if options.effects not in (None, *get_args(Effects)):
         yield "effects", f'"none" or "irreversible"{question(options.effects, get_args(Effects))}'
     if not (options.limit is None or _is_count(options.limit)):
@@ -83,6 +86,10 @@ def _shown(value: object) -> str:
 
 def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _is_duration(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < inf
 
 
 def _is_severity_map(given: Mapping[Any, object]) -> bool:

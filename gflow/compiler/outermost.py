@@ -17,8 +17,8 @@ def outermost(cast: Cast, tree: Tree) -> list[Instance]:
 
 def report_disputes(cast: Cast, tree: Tree, names: Mapping[Instance, str], report: Report) -> None:
     """Report steps that several groups name with no order between these."""
-    first = {id(step.step): step for step in reversed(tree.disputed)}  # its copies are not reported again
-    for step in first.values():
+    originals = {id(step.step): step for step in reversed(tree.disputed)}  # not each copy
+    for step in originals.values():
         groups = tree.disputed[step]
         name, first, second = names[step], names[groups[0]], names[groups[-1]]
         reading = f"{name}: Annotated[{result_shown(step)}, From({name})]"

@@ -10,7 +10,7 @@ from gflow.compiler.declared import Fields, Taker, declare
 from gflow.compiler.findings import Report
 from gflow.compiler.reading import Signature, is_step
 from gflow.compiler.unknown import report_unknown
-from gflow.compiler.words import argument, called, plain, takes_result
+from gflow.compiler.words import called, result_shown, takes_result
 from gflow.decorators import From, InputMark
 from gflow.diagnostics import locate
 from gflow.model import (
@@ -99,8 +99,8 @@ class _Resolver:
 
     def _report_undo(self, step: Instance, signature: Signature, links: tuple[Link, ...]) -> None:
         """Report an undo that does not take the result of its step first, or is a step as well."""
-        fn, name, undo = signature.fn, plain(self.names[step]), called(signature.fn)
-        takes = f"def {undo}({argument(step, self.names)}) -> None:"
+        fn, name, undo = signature.fn, called(step.step.fn), called(signature.fn)
+        takes = f"def {undo}({name}: {result_shown(step)}) -> None:"
         first = links[0].parameter.name if links else ""
         other = self._other_source(step, signature, links[0]) if links else "missing"
         if other is not None:
@@ -116,12 +116,10 @@ class _Resolver:
 
     def _other_source(self, step: Instance, signature: Signature, first: Link) -> str | None:
         """Return what else the first parameter of an undo stands for, None if nothing."""
+        if first.source is None:
+            return "an input" if self._is_input(signature, first.parameter.name) else None
         if takes_result(step, first):
-            return (
-                "an input"
-                if first.source is None and self._is_input(signature, first.parameter.name)
-                else None
-            )
+            return None
         if is_step(first.source):
             return f"the step `{called(first.source.fn)}`"
         return "the context" if isinstance(first.source, ContextSource) else "marked as something else"

@@ -37,6 +37,16 @@ class RunRow:
     summary: str = "{}"
 
 
+class Message(NamedTuple):
+    """What another process says about a run; `id` is its place in the inbox, `mac` signs the rest."""
+
+    id: int
+    run: str
+    kind: str
+    payload: bytes
+    mac: bytes
+
+
 class Store(Protocol):
     """A place that keeps the rounds of runs, their values, and the list of runs.
 
@@ -98,6 +108,18 @@ class Store(Protocol):
 
     def durations(self, workflow: str, last: int = 20) -> list[str]:
         """Return the summaries of the `last` completed runs of a workflow, those first that came last."""
+        ...
+
+    def post(self, run: str, kind: str, payload: bytes, mac: bytes) -> None:
+        """Add a message to the inbox of a run; any process may, also one that does not own the run."""
+        ...
+
+    def inbox(self, run: str, after: int = 0) -> list[Message]:
+        """Return the messages to a run whose id is beyond `after`, in the order in which they came."""
+        ...
+
+    def news(self) -> int:
+        """Return a number that differs when another process has written since; it costs next to nothing."""
         ...
 
     def tidy(self, *, idle: bool) -> None:

@@ -6,7 +6,7 @@ import os
 import threading
 
 from gflow.errors import StoreError
-from gflow.stores import Round, RunRow, moved
+from gflow.stores import Message, Round, RunRow, moved
 
 
 class MemoryStore:
@@ -17,6 +17,7 @@ class MemoryStore:
         self._rounds: dict[str, dict[int, tuple[Round, bytes]]] = {}
         self._blobs: dict[str, bytes] = {}
         self._rows: dict[str, RunRow] = {}
+        self._inbox: list[Message] = []
         self._fault = ""
 
     def append(self, run: str, added: Round, values: bytes, row: RunRow | None = None) -> None:
@@ -71,6 +72,21 @@ class MemoryStore:
     def durations(self, workflow: str, last: int = 20) -> list[str]:
         rows = self._newest()
         return [row.summary for row in rows if row.workflow == workflow and row.status == "completed"][:last]
+
+    def post(self, run: str, kind: str, payload: bytes, mac: bytes) -> None:
+        with self._lock:
+            self._check()
+            self._inbox.append(Message(len(self._inbox) + 1, run, kind, payload, mac))
+
+    def inbox(self, run: str, after: int = 0) -> list[Message]:
+        with self._lock:
+            self._check()
+            return [message for message in self._inbox if message.run == run and message.id > after]
+
+    def news(self) -> int:
+        with self._lock:
+            self._check()
+            return len(self._inbox)
 
     def tidy(self, *, idle: bool) -> None:
         self._check()

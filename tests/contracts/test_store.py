@@ -321,3 +321,30 @@ def test_blobs_from_many_threads(store: Store) -> None:
     with ThreadPoolExecutor(8) as pool:
         names = list(pool.map(store.put_blob, payloads))
     assert [store.blob(name) for name in names] == payloads
+
+
+# ---------------------------------------------------------------- what other processes say
+
+
+def test_inbox(store: Store) -> None:
+    """Messages come back in the order in which they came, each run's apart, from any place on."""
+    store.post("k3f9", "cancel", b"one", b"m1")
+    store.post("other", "cancel", b"x", b"m2")
+    store.post("k3f9", "cancel", b"two", b"m3")
+    found = store.inbox("k3f9")
+    assert [(m.run, m.kind, m.payload, m.mac) for m in found] == [
+        ("k3f9", "cancel", b"one", b"m1"),
+        ("k3f9", "cancel", b"two", b"m3"),
+    ]
+    assert store.inbox("k3f9", found[0].id) == found[1:]
+
+
+def test_news(store: Store, tmp_path: Path) -> None:
+    """A reader learns from `news` that somebody else has posted, and of nothing while nobody has."""
+    before = store.news()
+    assert store.news() == before
+    other = SqliteStore(tmp_path, "process") if isinstance(store, SqliteStore) else store
+    other.post("k3f9", "cancel", b"one", b"m")
+    assert store.news() != before
+    if other is not store:
+        other.close()

@@ -13,7 +13,7 @@ def upload() -> None:
     print()
 
 
-@task(policy={ConnectionError: "low"}, after=build)
+@task(policy={ConnectionError: "low"}, after="build", timeout="5s")
 def notify() -> None:
     print()
 

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from gflow.errors import CheckpointTampered, StoreError
 from gflow.model import Durability
-from gflow.stores import Round, RunRow, moved
+from gflow.stores import Message, Round, RunRow, moved
 from gflow.stores.sqlite.files import Blobs, as_store_error, reported, sole_opener
 
 APPLICATION_ID: Final = 0x67666C77  # "gflw"
@@ -38,6 +38,10 @@ CREATE TABLE round(
 CREATE TABLE run(
     seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, workflow TEXT NOT NULL, module TEXT NOT NULL,
     status TEXT NOT NULL, created REAL NOT NULL, ended REAL, summary TEXT NOT NULL
+) STRICT;
+CREATE TABLE inbox(
+    id INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT NOT NULL, kind TEXT NOT NULL, payload BLOB NOT NULL,
+    mac BLOB NOT NULL
 ) STRICT;
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA};
@@ -181,6 +185,23 @@ class SqliteStore:
         if self._reader is None:
             self._reader = _connect(_for_reading(self._path))
         return self._reader
+
+    # ------------------------------------------------------------ what other processes say
+
+    def post(self, run: str, kind: str, payload: bytes, mac: bytes) -> None:
+        if self._fault or self._writer is None:
+            raise self._refusal()
+        sql = "INSERT INTO inbox(run, kind, payload, mac) VALUES (?, ?, ?, ?)"
+        with reported(self._path):
+            self._writer.execute(sql, (run, kind, payload, mac))
+
+    def inbox(self, run: str, after: int = 0) -> list[Message]:
+        sql = "SELECT id, run, kind, payload, mac FROM inbox WHERE run = ? AND id > ? ORDER BY id"
+        return [Message(*found) for found in self._query(sql, run, after)]
+
+    def news(self) -> int:
+        number: int = self._query("PRAGMA data_version")[0][0]
+        return number
 
     # ------------------------------------------------------------ large values
 
