@@ -339,11 +339,11 @@ def test_inbox(store: Store) -> None:
     assert store.inbox("k3f9", found[0].id) == found[1:]
 
 
-def test_news(store: Store, tmp_path: Path) -> None:
+def test_news(store: Store) -> None:
     """A reader learns from `news` that somebody else has posted, and of nothing while nobody has."""
     before = store.news()
     assert store.news() == before
-    other = SqliteStore(tmp_path, "process") if isinstance(store, SqliteStore) else store
+    other = SqliteStore(store._path.parent, "process") if isinstance(store, SqliteStore) else store
     other.post("k3f9", "cancel", b"one", b"m")
     assert store.news() != before
     if other is not store:
