@@ -27,6 +27,7 @@ from gflow.model import Graph, Policy, Progress, Retry, Run, StepError, StepStat
 
 if TYPE_CHECKING:
     from gflow.runner import arun, compile, resume, run  # noqa: A004  # gflow.compile is the word for it
+    from gflow.secret import Secret
     from gflow.shell import CommandFailed, CommandTimeout, Output, ash, sh
 
 __version__ = "0.1.0"
@@ -45,6 +46,7 @@ __all__ = [
     "Refused",
     "Retry",
     "Run",
+    "Secret",
     "Step",
     "StepError",
     "StepState",
@@ -65,6 +67,7 @@ __all__ = [
 _RUNNER = ("arun", "compile", "resume", "run")
 _SHELL = ("CommandFailed", "CommandTimeout", "Output", "ash", "sh")
 _LATER = dict.fromkeys(_RUNNER, "gflow.runner") | dict.fromkeys(_SHELL, "gflow.shell")
+_LATER |= {"Secret": "gflow.secret"}
 
 
 def __getattr__(name: str) -> Any:

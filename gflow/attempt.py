@@ -41,9 +41,9 @@ def severity_of(error: BaseException, node: Node) -> Severity:
     """
     if isinstance(error, WorkflowError):
         return error.severity
-    mapped = [node.policy.severity[base] for base in type(error).__mro__ if base in node.policy.severity]
-    if mapped:
-        return mapped[0]
+    for base in type(error).__mro__:
+        if base in node.policy.severity:
+            return node.policy.severity[base]
     if node.retry is not None and isinstance(error, Exception):
         return "low"
     return "low" if is_transient(error) else "medium"

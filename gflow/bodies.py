@@ -10,7 +10,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from gflow import attempt, failure
+from gflow import attempt, failure, secret
 from gflow.agenda import Ended, Raised
 from gflow.checkpoint import Place, dumps, preview, unpickle
 from gflow.context import Context, StepCancelled
@@ -247,7 +247,8 @@ class Bodies:
         sealed = self.journal.seal(Place(self.run, path, job.generation, job.attempt), payload)
         if sealed.length <= SMALL:
             self.small[path] = payload
-        return Returned(path, sealed, preview(job.value), job.seconds, job.degraded)
+        degraded = job.degraded and secret.mask(job.degraded)
+        return Returned(path, sealed, preview(job.value), job.seconds, degraded)
 
     def _raised(self, job: Job, error: BaseException | None) -> Raised:
         assert error is not None
@@ -282,4 +283,4 @@ def stuck(job: Job, grace: float) -> Raised:
 def field_of(value: Any, field: str | None) -> Any:
     """Return one field of a result: a key of a mapping (TypedDict), an attribute of anything else."""
     assert field is not None
-    return value[field] if isinstance(value, Mapping) else getattr(value, field)
+    return value[field] if issubclass(type(value), Mapping) else getattr(value, field)

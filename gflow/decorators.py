@@ -130,7 +130,7 @@ class Step(Generic[P, R_co]):
         copy.undo_fn = self.undo_fn
         copy.origin = self.origin or self
         copy.bindings = {**self.bindings, **bindings}
-        _register(copy, sys._getframe(1))
+        _register(copy, _caller(1))
         return copy
 
 
@@ -161,6 +161,11 @@ class Decorator(Protocol):
     def __call__(self, fn: Callable[P, R], /) -> Step[P, R]: ...
 
 
+def _caller(depth: int) -> FrameType:
+    """Return the frame that called the caller of this function, `depth` calls up."""
+    return sys._getframe(depth + 1)  # pyright: ignore[reportPrivateUsage]  # private in name only
+
+
 def _register(step: AnyStep, frame: FrameType) -> AnyStep:
     frame.f_globals.setdefault(REGISTRY, []).append(step)
     return step
@@ -168,7 +173,7 @@ def _register(step: AnyStep, frame: FrameType) -> AnyStep:
 
 def _decorator(kind: Kind, options: Options, role: str | None = None) -> Decorator:
     def decorate(fn: Callable[P, R], /) -> Step[P, R]:
-        frame = sys._getframe(1)
+        frame = _caller(1)
         nested = "<locals>" in getattr(fn, "__qualname__", "")
         step = Step(fn, kind, options, role, frame if nested else None)
         _register(step, frame)
@@ -300,7 +305,7 @@ def parallel(
 
 
 def _decorate_bare(kind: Kind, fn: Callable[..., Any]) -> AnyStep:
-    frame = sys._getframe(2)
+    frame = _caller(2)
     nested = "<locals>" in getattr(fn, "__qualname__", "")
     return _register(Step(fn, kind, Options(), None, frame if nested else None), frame)
 

@@ -289,7 +289,7 @@ def _quote(place: Place, label: str, width: int, root: Path) -> Iterator[str]:
         yield f"{'':{width}}--> {shown(place, root, column=False)}{f': {label}' if label else ''}"
         return
     before, meant = text[: place.column - 1], text[place.column - 1 : place.end_column - 1]
-    indent = "".join(" " * _cells(char) for char in before)
+    indent = "".join(char if char == "\t" else " " * _cells(char) for char in before)
     carets = "^" * max(1, sum(map(_cells, meant)))
     yield f"{'':{width}}--> {shown(place, root)}"
     yield f"{place.line:{width}} | {''.join(_printable(char) for char in text)}"

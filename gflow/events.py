@@ -182,7 +182,7 @@ def _read(record: list[Any]) -> Event:
         fields[3] = [Outline(*step) for step in fields[3]]
         fields[5] = Ref(*fields[5])
     if kind is Claimed:
-        fields[2] = None if fields[2] is None else [Outline(*step) for step in fields[2]]
-        fields[3] = None if fields[3] is None else Ref(*fields[3])
+        steps, inputs = fields[2:4]
+        fields[2:4] = [steps and [Outline(*step) for step in steps], inputs and Ref(*inputs)]
     event: Event = kind(*fields)
     return event

@@ -5,11 +5,13 @@ from __future__ import annotations
 import linecache
 import os
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
+
+from gflow import secret
 
 MESSAGE_LIMIT: Final = 4000
 HERE: Final = str(Path(__file__).parent)
@@ -22,12 +24,13 @@ def type_name(error: BaseException) -> str:
 
 
 def message(error: BaseException) -> str:
-    """Return what an exception says, bounded; a `__str__` that raises is no second failure."""
+    """Return what an exception says, bounded and masked; a `__str__` that raises is no second failure."""
     try:
         text = str(error)
     except Exception as second:  # noqa: BLE001  # any class may be the user's
         text = f"(its message could not be made: {type(second).__name__})"
-    return text if len(text) <= MESSAGE_LIMIT else f"{text[:MESSAGE_LIMIT]} … ({len(text)} characters)"
+    shown = secret.head(text, MESSAGE_LIMIT)
+    return shown if len(text) <= MESSAGE_LIMIT else f"{shown} … ({len(text)} characters)"
 
 
 def frames(error: BaseException) -> list[list[Any]]:
@@ -48,9 +51,8 @@ def trimmed(error: BaseException) -> BaseException:
 
 def unwrapped(error: BaseException) -> BaseException:
     """Return the exception inside groups of one, which task groups make of a single error."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
+    inside: Sequence[BaseException] = getattr(error, "exceptions", ())
+    return unwrapped(inside[0]) if len(inside) == 1 else error
 
 
 def _user_tracebacks(tb: TracebackType | None) -> Iterator[TracebackType]:
@@ -89,4 +91,4 @@ def _relative(file: str) -> str:
 
 
 def _source(tb: TracebackType) -> str:
-    return linecache.getline(tb.tb_frame.f_code.co_filename, tb.tb_lineno).strip()
+    return secret.mask(linecache.getline(tb.tb_frame.f_code.co_filename, tb.tb_lineno).strip())

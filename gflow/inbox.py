@@ -70,8 +70,11 @@ class Inbox:
 
     def _verified(self, message: Message) -> Word | None:
         number, run, kind, payload, mac = message
-        genuine = isinstance(mac, bytes) and isinstance(payload, bytes)
-        if not genuine or not fits(self._keys, mac, *_signed(run, kind, payload)) or kind not in KINDS:
+        if (
+            (type(mac), type(payload)) != (bytes, bytes)
+            or not fits(self._keys, mac, *_signed(run, kind, payload))
+            or kind not in KINDS
+        ):
             return None
         said: dict[str, Any] = json.loads(payload)
         if said["session"] != self._session:

@@ -1,4 +1,4 @@
-"""Telling a process from one that has its number by now: by when it was started, and by the machine's start."""
+"""Telling a process from one that has its number by now: by when it was started, and the machine too."""
 
 from __future__ import annotations
 

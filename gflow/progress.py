@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 from gflow.annotations import admits_none
 from gflow.events import Outline
-from gflow.model import GROUPS, Graph, Progress, Run, Status, StepError, StepState
+from gflow.model import GROUPS, Graph, Progress, Run, Status, StepError, StepState, Undo
 from gflow.state import Slot, State
 
 Medians = Mapping[str, float]
@@ -38,7 +38,7 @@ def outline(graph: Graph) -> list[Outline]:
             sorted(node.joins),
             node.undo.doc.partition("\n")[0].rstrip(".") if node.undo else None,
             node.effects,
-            takes_none=node.undo is not None and admits_none(node.undo.params[0].annotation),
+            takes_none=node.undo is not None and _takes_none(node.undo),
         )
         for node in graph.nodes.values()
     ]
@@ -48,6 +48,10 @@ def counted(steps: Iterable[Counted]) -> list[Counted]:
     """Return the steps that progress counts: the leaves; in a workflow of groups alone, every step."""
     every = list(steps)
     return [step for step in every if step.kind not in GROUPS] or every
+
+
+def _takes_none(undo: Undo) -> bool:
+    return bool(undo.params) and admits_none(undo.params[0].annotation)
 
 
 # ---------------------------------------------------------------- estimates

@@ -9,7 +9,14 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Generator,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from types import ModuleType
@@ -17,12 +24,12 @@ from typing import Any, Final
 
 import anyio
 
-from gflow import __version__, compiler, failure, inbox, inputs, progress, project, rollback
+from gflow import __version__, compiler, failure, inbox, inputs, progress, project, rollback, secret
 from gflow.agenda import Agenda
 from gflow.checkpoint import Place, dumps, unpickle
 from gflow.compensation import Compensation
 from gflow.decorators import Step
-from gflow.errors import RunOwned, UsageError
+from gflow.errors import BadInputs, RunOwned, UsageError
 from gflow.events import Claimed, Created, Event, Outline, Ref, Reset, StatusChanged
 from gflow.journal import Journal
 from gflow.model import Graph, Run, StepError
@@ -260,11 +267,13 @@ def _taking_up(session: Session, changed: Mapping[str, object]) -> tuple[list[Ev
         ref, payload = _sealed_inputs(session.journal, values)
         claim, payloads = claim._replace(inputs=ref, previews=_previews(values)), [payload]
         session.bodies.inputs = values
+    elif problems := inputs.unreadable(session.bodies.inputs):
+        raise BadInputs(problems)
     return [claim, StatusChanged("running", "resumed")], payloads
 
 
 @contextmanager
-def _taken_over(run_id: str, settings: Settings, workflow: Target | None) -> Iterator[Session]:
+def _taken_over(run_id: str, settings: Settings, workflow: Target | None) -> Generator[Session, None, None]:
     """Claim an existing run and fold its journal; the module is the one that the journal names."""
     with opened(settings, "resume") as (store, keys):
         row = find(store, run_id)
@@ -274,6 +283,7 @@ def _taken_over(run_id: str, settings: Settings, workflow: Target | None) -> Ite
             assert state.created is not None, "a journal begins with the creation of its run"
             graph = compile(workflow or state.created.module)
             values = _stored_inputs(state, journal)
+            inputs.unreadable(values)  # those that can be read are masked; only a step needs the others
             with working(
                 settings, store, keys, journal, outliving, graph=graph, state=state, values=values
             ) as session:
@@ -285,7 +295,9 @@ def _claimed(steps: list[Outline] | None = None) -> Claimed:
 
 
 def _sealed_inputs(journal: Journal, values: Mapping[str, Any]) -> tuple[Ref, bytes]:
-    sealed = journal.seal(_inputs_place(journal.run, journal.next_round), dumps(dict(values), "inputs"))
+    with secret.storable():  # as references: the values are read anew whenever they are needed
+        payload = dumps(dict(values), "inputs")
+    sealed = journal.seal(_inputs_place(journal.run, journal.next_round), payload)
     return journal.place_values([sealed])[0], sealed.payload
 
 
@@ -379,7 +391,7 @@ def _note(run: Run, error: StepError) -> str:
 
 
 @asynccontextmanager
-async def _interruptible(scheduler: Scheduler, signals: bool) -> AsyncIterator[None]:
+async def _interruptible(scheduler: Scheduler, signals: bool) -> AsyncGenerator[None, None]:
     if not signals or threading.current_thread() is not threading.main_thread():
         yield
         return

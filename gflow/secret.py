@@ -16,7 +16,7 @@ import re
 import stat
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -115,11 +115,12 @@ class Secret:
     @classmethod
     def __get_pydantic_core_schema__(cls, source: object, handler: object) -> dict[str, Any]:
         """Let pydantic read the text form; a core schema is a plain dictionary, so nothing is imported."""
-        validator = {"type": "no-info", "function": cls._read}
+        validator = {"type": "no-info", "function": cls.read}
         return {"type": "function-plain", "function": validator, "serialization": {"type": "to-string"}}
 
     @classmethod
-    def _read(cls, value: object) -> Self:
+    def read(cls, value: object) -> Self:
+        """Return the secret that a value of an input is, or names. Raises ValueError if it does neither."""
         if isinstance(value, cls):
             return value
         if isinstance(value, str):
@@ -160,7 +161,7 @@ _storable: ContextVar[bool] = ContextVar("gflow_secret_storable", default=False)
 
 
 @contextmanager
-def storable() -> Iterator[None]:
+def storable() -> Generator[None]:
     """Let secrets be pickled, as their references: for a run's inputs, never for a result."""
     token = _storable.set(True)
     try:
@@ -183,14 +184,15 @@ def inside(value: object) -> Iterator[Secret]:
 
 
 def _parts(value: Any) -> Iterable[object]:
+    kind = cast("Any", type(value))
     if isinstance(value, Mapping):
         return cast("Mapping[object, object]", value).values()
     if isinstance(value, list | tuple | set | frozenset):
         return cast("Iterable[object]", value)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return [getattr(value, each.name, None) for each in dataclasses.fields(value)]
-    if hasattr(type(value), "model_fields"):  # a pydantic model, recognised without importing pydantic
-        return vars(value).values()
+    if dataclasses.is_dataclass(kind):
+        return [getattr(value, each.name, None) for each in dataclasses.fields(kind)]
+    if hasattr(kind, "model_fields"):  # a pydantic model, recognised without importing pydantic
+        return cast("Mapping[str, object]", vars(value)).values()
     return ()
 
 
@@ -334,7 +336,7 @@ class _Masked:
 
 
 @contextmanager
-def masked_output() -> Iterator[None]:
+def masked_output() -> Generator[None]:
     """Mask what is written to standard output and standard error: for a program that owns its process.
 
     An exception that nobody caught would be printed after that, by Python itself: once a value is known, it

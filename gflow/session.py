@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from gflow import ownership, progress, project
+from gflow import ownership, progress, project, secret
 from gflow.bodies import Bodies
 from gflow.checkpoint import Keys, Place
 from gflow.clock import Clock, WallClock
@@ -96,7 +96,7 @@ class Session:
 def working(
     settings: Settings, store: Store, keys: Keys, journal: Journal, outliving: set[str],
     *, graph: Graph, state: State, values: Mapping[str, Any],
-) -> Iterator[Session]:  # fmt: skip
+) -> Generator[Session, None, None]:  # fmt: skip
     """Set up one process's work on the run of a journal: its bodies, its log, what earlier runs took."""
     run = journal.run
 
@@ -107,7 +107,7 @@ def working(
     with ExitStack() as stack:
         log: RunLog | None = None
         if settings.folder is not None:
-            log = RunLog(log_path(settings.folder, run), run)
+            log = RunLog(log_path(settings.folder, run), run, secret.mask)
             stack.callback(log.close)
         folder = (settings.folder or Path.cwd() / project.STATE) / "work" / run
         bodies = Bodies(run, journal, values, ref_of, folder=folder, log=log)
@@ -154,7 +154,7 @@ Purpose = Literal["create", "resume", "read"]
 @contextmanager
 def opened(
     settings: Settings, purpose: Purpose, durability: Durability | None = None
-) -> Iterator[tuple[Store, Keys]]:
+) -> Generator[tuple[Store, Keys], None, None]:
     """Open the store as `open_store` does, and close it at the end."""
     store, keys = open_store(settings, purpose, durability)
     try:
@@ -194,7 +194,7 @@ def _durability(settings: Settings, durability: Durability | None) -> Durability
 
 
 @contextmanager
-def claimed(settings: Settings, run_id: str) -> Iterator[set[str]]:
+def claimed(settings: Settings, run_id: str) -> Generator[set[str], None, None]:
     """Hold a run for this process; what is yielded names the steps whose threads go on after its end.
 
     While there are any, the run is not given up: they end with the process. Raises RunOwned.

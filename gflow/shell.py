@@ -20,6 +20,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import IO, Literal, ParamSpec, Protocol
 
+from gflow import secret
 from gflow.processes import group_runs
 
 P = ParamSpec("P")
@@ -50,7 +51,7 @@ WRITE_SIZE = getattr(select, "PIPE_BUF", 512)
 class CommandError(Exception):
     """A command did not do what its step needed; `argv` is the command.
 
-    The messages quote the command and its last lines as they are: whoever shows them masks secrets.
+    The messages quote the command and its last lines, with known secrets masked.
     """
 
     argv: tuple[str, ...]
@@ -100,7 +101,7 @@ class CommandNotStarted(CommandError):
         self.argv, self.reason = argv, reason
 
     def __str__(self) -> str:
-        return f"{_quoted(self.argv[:1])}: {self.reason}"
+        return f"{_quoted(self.argv[:1])}: {secret.mask(self.reason)}"
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,7 @@ def sh(
     *argv: Word,
     cwd: str | os.PathLike[str] | None = None,
     env: Mapping[str, str] | None = None,
-    input: str | None = None,  # noqa: A002  (the name that subprocess gives it)
+    input: str | None = None,  # noqa: A002
     check: bool = True,
     timeout: float | None = None,
 ) -> Output:
@@ -193,7 +194,7 @@ async def ash(
     *argv: Word,
     cwd: str | os.PathLike[str] | None = None,
     env: Mapping[str, str] | None = None,
-    input: str | None = None,  # noqa: A002
+    input: str | None = None,  # noqa: A002  (the name that subprocess gives it)
     check: bool = True,
     timeout: float | None = None,  # noqa: ASYNC109  (the same parameters as sh)
 ) -> Output:
@@ -400,7 +401,7 @@ class _Stream:
         self._kept = bytearray()
         self._lost = 0
         self._line = bytearray()
-        self._cut = 0
+        self._length = 0
 
     def take(self, data: bytes) -> Iterator[str]:
         """Add what was read and give the lines that it completes; no data is the end of the last line."""
@@ -410,7 +411,7 @@ class _Stream:
             self._lengthen(part)
             yield self._line_out()
         self._lengthen(rest)
-        if not data and (self._line or self._cut):
+        if not data and self._length:
             yield self._line_out()
 
     def text(self) -> str:
@@ -425,15 +426,18 @@ class _Stream:
         self._lost += excess
 
     def _lengthen(self, part: bytes) -> None:
-        room = LINE_LIMIT - len(self._line)
+        room = LINE_LIMIT + secret.reach() - len(self._line)
         self._line += part[:room]
-        self._cut += max(0, len(part) - room)
+        self._length += len(part)
 
     def _line_out(self) -> str:
-        notice = f" [{self._cut:,} bytes more]" if self._cut else ""
-        text = self._line.removesuffix(b"\r").decode(errors="replace") + notice
+        text = self._line.removesuffix(b"\r").decode(errors="replace")
+        cut = self._length - LINE_LIMIT
+        if cut > 0:
+            shown = len(self._line[:LINE_LIMIT].decode(errors="replace"))
+            text = f"{secret.head(text, shown)} [{cut:,} bytes more]"
         self._line.clear()
-        self._cut = 0
+        self._length = 0
         return text
 
 
@@ -517,11 +521,11 @@ def _message(argv: tuple[str, ...], end: str, tail: str) -> str:
 
 def _quoted(argv: tuple[str, ...]) -> str:
     text = shlex.join(argv)
-    return f"`{text}`" if len(text) <= ARGV_LIMIT else f"`{text[:ARGV_LIMIT]}…`"
+    return f"`{secret.head(text, ARGV_LIMIT)}{'…' * (len(text) > ARGV_LIMIT)}`"
 
 
 def _tail(output: Output) -> str:
     """The last lines of the standard error, or of the standard output where there is none."""
     text = (output.stderr if output.stderr.strip() else output.stdout).rstrip()
-    cut = text if len(text) <= TAIL_LIMIT else f"…{text[-TAIL_LIMIT:]}"
+    cut = f"{'…' * (len(text) > TAIL_LIMIT)}{secret.tail(text, TAIL_LIMIT)}"
     return "\n".join(cut.split("\n")[-TAIL_LINES:])

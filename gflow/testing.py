@@ -78,11 +78,12 @@ def _replaced(node: Node, stand_in: object) -> Node:
 
 
 def _function(stand_in: Any) -> Callable[..., Any]:
-    if isinstance(stand_in, BaseException) or (
-        isinstance(stand_in, type) and issubclass(stand_in, BaseException)
-    ):
+    if isinstance(stand_in, BaseException):
         return _raising(stand_in)
-    return stand_in if callable(stand_in) else lambda: stand_in
+    if inspect.isclass(stand_in) and issubclass(stand_in, BaseException):
+        return _raising(stand_in)
+    function: Callable[..., Any] = stand_in if callable(stand_in) else lambda: stand_in
+    return function
 
 
 def _raising(error: BaseException | type[BaseException]) -> Callable[[], object]:

@@ -149,7 +149,7 @@ def remove_upload(deploy: Deployment | None, build: Wheel, index: str | None, ct
 
 
 @agent("technical-writer")
-def announce(  # noqa: PLR0917  (the news are about all of it)
+def announce(
     preparation: Candidate,
     quality_assurance: Verdict,
     build: Wheel,

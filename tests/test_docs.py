@@ -30,7 +30,13 @@ FILE = re.compile(r"\A[^\n]*#\s*([\w/]+\.(?:py|toml|json))\s*$", re.MULTILINE)
 MASKS = [
     (re.compile(r"\b\d+m \d\ds\b|\b\d+(\.\d+)? ?(s|ms|µs)\b"), "0.0 s"),
     (re.compile(r"\b\d\d:\d\d:\d\d\b"), "12:00:00"),
-    (re.compile(r"(^|(?<=run )|(?<=resume )|(?<=show ))[2-9a-z]{4}\b(?=  | ·|$| --)", re.MULTILINE), "k3f9"),
+    (
+        re.compile(
+            r"(^|(?<=run )|(?<=resume )|(?<=show )|(?<=rollback )|(?<=of ))[2-9a-z]{4}\b(?=  | ·|$| --| to)",
+            re.MULTILINE,
+        ),
+        "k3f9",
+    ),
     (re.compile(r"process \d+"), "process 4711"),
     (re.compile(r"\d+ (sec|min|s) ago|just now"), "now"),
 ]

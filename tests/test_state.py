@@ -5,7 +5,6 @@ from __future__ import annotations
 from gflow.events import Claimed, Done, Ref, Started, StatusChanged, Stopped, Tripped
 from gflow.state import State
 
-
 GOES_ON = StatusChanged("running", "resumed")
 
 

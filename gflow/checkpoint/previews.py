@@ -1,6 +1,7 @@
 """What a person sees of a value: one short line, made once, when the value is stored.
 
-Later views show that line, so looking at a run never unpickles anything.
+Later views show that line, so looking at a run never unpickles anything. Known secrets are masked in it,
+before anything is cut.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any, Final, cast
+
+from gflow import secret
 
 LENGTH: Final = 200
 _DEPTH: Final = 6
@@ -65,8 +68,8 @@ def _has_own_text(kind: Any) -> bool:
 
 
 def _own_text(value: object) -> str:
-    text = value if type(value) is str else str(value)
-    lines = text[: 4 * LENGTH].strip().splitlines()
+    text = secret.head(value if type(value) is str else str(value), 4 * LENGTH)
+    lines = text.strip().splitlines()
     return lines[0] if lines else ""
 
 
@@ -95,7 +98,7 @@ def _pieces(value: Any, depth: int) -> Iterator[str]:
     elif written is _NOTHING:
         yield f"<{kind.__name__}>"
     elif written in _TEXTS:
-        yield repr(value[:LENGTH])
+        yield repr(_beginning(value))
     elif written is _NUMBER and value.bit_length() > 4 * LENGTH:
         yield f"<int of {value.bit_length()} bits>"
     elif written in _SERIES:
@@ -107,7 +110,15 @@ def _pieces(value: Any, depth: int) -> Iterator[str]:
         fields = ((f"{name}=", getattr(value, name)) for name in names)
         yield from _listed(f"{kind.__name__}(", fields, ")", depth)
     else:
-        yield repr(value)
+        yield secret.mask(repr(value))
+
+
+def _beginning(text: Any) -> Any:
+    """Return the first characters or bytes of a text, masked."""
+    if isinstance(text, str):
+        return secret.head(text, LENGTH)
+    part: bytes | bytearray = text[: LENGTH + secret.reach()]
+    return type(part)(secret.head(part.decode("latin-1"), LENGTH).encode("latin-1"))
 
 
 def _listed(opening: str, items: Iterable[tuple[str, Any]], closing: str, depth: int) -> Iterator[str]:

@@ -14,6 +14,7 @@ from gflow import __version__, suggest
 from gflow.cli import checking, making, reading, running
 from gflow.cli.words import Command, as_called, prefix, say
 from gflow.errors import GflowError, UsageError
+from gflow.secret import masked_output
 
 COMMANDS: Final[tuple[Command, ...]] = (
     running.RUN,
@@ -35,6 +36,11 @@ COMMANDS: Final[tuple[Command, ...]] = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; `argv` defaults to the process's arguments."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    with masked_output():
+        return _main(arguments)
+
+
+def _main(arguments: list[str]) -> int:
     try:
         _refuse_windows()
         return _dispatch(arguments)

@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,7 +40,7 @@ FOLLOW: Final = 0.5
 
 
 @contextmanager
-def _store(options: argparse.Namespace) -> Iterator[Store | None]:
+def _store(options: argparse.Namespace) -> Generator[Store | None, None, None]:
     """Open the store if there is one."""
     store = SqliteStore.existing(folder(options))
     try:
@@ -51,7 +51,7 @@ def _store(options: argparse.Namespace) -> Iterator[Store | None]:
 
 
 @contextmanager
-def _found(options: argparse.Namespace) -> Iterator[tuple[Store, RunRow]]:
+def _found(options: argparse.Namespace) -> Generator[tuple[Store, RunRow], None, None]:
     store, _ = session.open_store(session.Settings(folder=folder(options)), "read")
     try:
         yield store, session.find(store, options.run)
@@ -192,7 +192,8 @@ def show_logs(arguments: list[str]) -> int:
             lives = bool(owner and owner.alive)
             rounds = _rounds(store, row.id)
             entries, offset = logs.read(path, offset)
-            for entry in sorted([*_told(rounds[seen:]), *map(dict, entries)], key=lambda e: e["at"]):
+            told: list[dict[str, Any]] = [*_told(rounds[seen:]), *(dict(entry) for entry in entries)]
+            for entry in sorted(told, key=lambda entry: float(entry["at"])):
                 print(json.dumps(entry, ensure_ascii=False) if options.json else _line(entry), flush=True)
             seen = len(rounds)
             if not (options.follow and lives):

@@ -14,8 +14,9 @@ from pathlib import Path
 from types import GenericAlias
 from typing import Any, Final, TypeGuard, cast
 
+from gflow import secret
 from gflow.annotations import Unresolved, show
-from gflow.errors import BadInputs
+from gflow.errors import BadInputs, UsageError
 from gflow.inputs.fields import Computed, declared, help_texts, helps, is_model, is_typed_dict
 from gflow.inputs.options import add_options, from_file, options_of
 from gflow.inputs.spelling import (
@@ -35,11 +36,13 @@ from gflow.inputs.spelling import (
     without_none,
 )
 from gflow.model import MISSING, Graph, InputSpec
+from gflow.secret import Secret
 from gflow.suggest import did_you_mean
 
 __all__ = [
     "Computed", "add_options", "bind", "declared", "default_of", "default_text", "describe", "from_file",
     "help_texts", "helps", "option", "option_type", "options_of", "previews",
+    "unreadable",
 ]  # fmt: skip
 
 _SCALARS: Final = (str, int, float, bool)
@@ -53,18 +56,42 @@ def bind(graph: Graph, given: Mapping[str, object]) -> dict[str, object]:
 
     `given` holds text, JSON values or Python values. pydantic reads them in its lax mode: "5" is an int where
     an int is declared. A class `Inputs` is then called with them and its fields are read, so that its own
-    checks and changes count; only a ValueError from it means bad input, other exceptions pass.
+    checks and changes count; only a ValueError from it means bad input, other exceptions pass. Secrets are
+    read once, to see that they are there.
 
-    Raises BadInputs with every unknown name, missing input and ill-typed value.
+    Raises BadInputs with every unknown name, missing input, ill-typed value and unreadable secret.
     """
+    given = _secrets_by_default(graph) | dict(given)
     values, problems = _values(graph, given)
     problems = [*_unknown(graph, given), *_missing(graph, given), *problems]
     if not problems or is_model(graph.inputs_type):
         values, refusals = _settle(graph.inputs_type, values)
         problems += refusals
+    problems += unreadable({name: values.get(name, spec.default) for name, spec in graph.inputs.items()})
     if problems:
         raise BadInputs(problems, _usage(graph))
     return {name: values[name] if name in values else default_of(spec) for name, spec in graph.inputs.items()}
+
+
+def unreadable(values: Mapping[str, object]) -> list[str]:
+    """Read the secrets in the values of inputs, which masks them from now on; return why some cannot be."""
+    problems: list[str] = []
+    for name, value in values.items():
+        for reference in secret.inside(value):
+            try:
+                reference.reveal()
+            except UsageError as error:
+                problems.append(f"`{name}`: {error.message}; {error.remedy}")
+    return problems
+
+
+def _secrets_by_default(graph: Graph) -> dict[str, object]:
+    """Return the secrets whose default is written as text, which is then read as if it were given."""
+    return {
+        name: spec.default
+        for name, spec in graph.inputs.items()
+        if isinstance(spec.default, str) and bare(spec.annotation) is Secret
+    }
 
 
 def _values(graph: Graph, given: Mapping[str, object]) -> tuple[dict[str, object], list[str]]:
@@ -181,9 +208,18 @@ def _checked(spec: InputSpec, value: object) -> object:
     kind = without_none(spec.annotation)
     if (value is None and kind is not spec.annotation) or _is_plainly(kind, value):
         return value
+    if kind is Secret:
+        return _secret(spec.name, value)
     if strays := _strays(spec.name, kind, value):
         raise BadInputs(strays)
     return value if choices_of(kind) else _validated(spec, value)
+
+
+def _secret(name: str, value: object) -> Secret:
+    try:
+        return Secret.read(value)
+    except ValueError as error:
+        raise BadInputs([f"`{name}`: {error}"]) from None
 
 
 def _strays(place: str, kind: object, value: object) -> list[str]:
@@ -199,8 +235,8 @@ def _strays(place: str, kind: object, value: object) -> list[str]:
 
 def _is_plainly(kind: object, value: object) -> bool:
     """Tell at a glance that a value is right; False leaves it open."""
-    if kind is Path:
-        return isinstance(value, Path)
+    if kind is Path or kind is Secret:
+        return isinstance(value, kind)
     if isinstance(kind, Unresolved) or any(kind is anything for anything in (MISSING, Any, object)):
         return True
     return any(kind is type(value) is scalar for scalar in _SCALARS)

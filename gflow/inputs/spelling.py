@@ -12,6 +12,7 @@ from gflow.annotations import Unresolved, show, strip
 from gflow.checkpoint.previews import brief, preview
 from gflow.inputs.fields import Computed
 from gflow.model import MISSING, InputSpec
+from gflow.secret import Secret
 
 _QUOTE_LENGTH: Final = 80
 _LISTS: Final = (list, tuple, set, frozenset, abc.Sequence, abc.Collection, abc.Set)
@@ -74,6 +75,8 @@ def option_type(annotation: object) -> str:
         return f"{{{','.join(describe(choice) for choice in choices)}}}"
     if kind in (Any, MISSING) or isinstance(kind, Unresolved):
         return "VALUE"
+    if kind is Secret:
+        return "env:NAME|file:PATH"
     shown = show(kind)
     return shown if shown.replace(".", "").isidentifier() else "JSON"
 

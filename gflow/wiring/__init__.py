@@ -46,7 +46,7 @@ def check(graph: Graph, checker: Checker | None = None) -> tuple[Finding, ...]:
 
 
 def _notes(wiring: Wiring, unseen: Iterable[str], checker: Checker) -> Iterator[Finding]:
-    """Yield what was not judged: functions that no name leads to, and modules that the checker does not see."""
+    """Yield what was not judged: functions without a name, and modules that the checker does not see."""
     for _, call in calls(wiring.graph):
         if id(call.fn) not in wiring.names:
             yield _note(f"no module gives `{call.fn.__name__}` a name", locate(call.fn))

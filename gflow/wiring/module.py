@@ -20,7 +20,7 @@ from typing import Final, TypeVar, get_args
 
 from gflow.annotations import field_names
 from gflow.annotations.forms import class_of, is_union, plain
-from gflow.decorators import REGISTRY, Step
+from gflow.decorators import REGISTRY
 from gflow.model import ConstantSource, ContextSource, Graph, InputSource, Node, Param, StepSource, Undo
 
 PREAMBLE: Final = '''\
@@ -28,7 +28,8 @@ PREAMBLE: Final = '''\
 # What a team is strict about is meant for its own code; a call is written here for its arguments alone.
 # mypy: disallow-any-decorated=False, disallow-any-explicit=False, disallow-any-expr=False
 # mypy: disallow-any-unimported=False, disallow-untyped-calls=False, warn-unreachable=False
-# mypy: enable-error-code="arg-type", disable-error-code="func-returns-value,unused-awaitable,unused-coroutine"
+# mypy: enable-error-code="arg-type"
+# mypy: disable-error-code="func-returns-value,unused-awaitable,unused-coroutine"
 # pyright: basic, reportPrivateUsage=false, reportUnusedCoroutine=false
 
 from typing import Any, TypeVar
@@ -186,7 +187,7 @@ def _names(aliases: Mapping[str, str]) -> dict[int, str]:
         bound = vars(sys.modules[module])
         own = {id(step) for step in bound.get(REGISTRY, ())}
         for name, value in bound.items():
-            if isinstance(value, Step) and id(value) in own and name.isidentifier():
+            if id(value) in own and name.isidentifier():
                 steps.setdefault(id(value.fn), f"{alias}.{name}")
             elif isinstance(value, FunctionType | type) and value.__module__ == module:
                 others.setdefault(id(value), f"{alias}.{name}")

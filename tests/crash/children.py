@@ -10,7 +10,6 @@ import traceback
 from collections.abc import Callable
 
 from gflow.errors import GflowError
-
 from tests.crash.proof import Violation
 
 BROKEN = 70

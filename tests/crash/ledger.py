@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 from gflow import Context
 from gflow.model import Run
-
 from tests.crash.proof import Violation
 
 

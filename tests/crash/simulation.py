@@ -9,6 +9,7 @@ other bodies that run while it writes, and processes that believe they still own
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import sys
@@ -34,7 +35,6 @@ from gflow.scheduler import Opening, Scheduler
 from gflow.state import Slot, State
 from gflow.stores import Round, RunRow
 from gflow.stores.memory import MemoryStore
-
 from tests.crash import ledger, mutations
 from tests.crash.ledger import Line, Made
 from tests.crash.proof import Proof, Violation
@@ -253,7 +253,7 @@ class Process:
         claim, running = Claimed("simulated", 1), StatusChanged("running")
         if self.state.created is not None:
             return Opening(self.world.clock.now(), [claim, running], [])
-        ref, payload = runner._sealed_inputs(self.journal, RUN, {})
+        ref, payload = runner._sealed_inputs(self.journal, {})
         graph = self.world.graph
         created = Created(
             graph.name, "1", "simulated", outline(graph), list(graph.results), ref, {}, "0", "3"
@@ -385,10 +385,8 @@ def _overtaken(zombie: Process) -> Process:
     before = world.store.rounds(RUN)
     zombie.scheduler.stop("interrupted", "it wakes up")
     patience, world.patience = world.patience, 0
-    try:
+    with contextlib.suppress(JournalMoved):
         zombie.turn()
-    except JournalMoved:
-        pass
     world.patience = patience
     if world.store.rounds(RUN) != before:
         raise Violation("a zombie wrote into the journal of a run that another process had taken over")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import anyio.lowlevel
 
 from gflow import Context, Retry, parallel, stage, task
-
 from tests.crash.ledger import Made, perform
 
 PAGES = 16_000

@@ -99,7 +99,7 @@ def test_foreign_patch_that_removes_a_function_is_refused(
     assert run["steps"]["tag"]["status"] == "pending"
 
 
-def test_resume_after_failed_deploy(  # noqa: PLR0917  # fixtures
+def test_resume_after_failed_deploy(  # fixtures
     project: Path,
     foreign_repo: Repo,
     index_url: str,
@@ -133,9 +133,6 @@ cli.main(["recipes.release"])
 
 def test_a_killed_release_is_finished_by_resume(project: Path, tmp_path: Path, capsys: Captured) -> None:
     """Killed while its checks run, a release of the sample goes on where it was, and tags once."""
-    script = (
-        "import os; from recipes.shipping import security; security.scan = lambda c: os.kill(os.getpid(), 9)"
-    )
     killed = subprocess.run([sys.executable, "-c", KILLER], cwd=project, capture_output=True, check=False)
     assert killed.returncode == -9, killed.stderr
     capsys.readouterr()

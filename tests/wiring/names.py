@@ -86,9 +86,7 @@ def checks(tests: list[int], audit: Audit) -> tuple[int, Report]:
 
 
 @parallel
-def preparation(
-    level: Level, wheel: Path, later: float, size: int | None, namer: object
-) -> None: ...
+def preparation(level: Level, wheel: Path, later: float, size: int | None, namer: object) -> None: ...
 
 
 @stage
