@@ -66,8 +66,11 @@ __all__ = [
 
 _RUNNER = ("arun", "compile", "resume", "run")
 _SHELL = ("CommandFailed", "CommandTimeout", "Output", "ash", "sh")
-_LATER = dict.fromkeys(_RUNNER, "gflow.runner") | dict.fromkeys(_SHELL, "gflow.shell")
-_LATER |= {"Secret": "gflow.secret"}
+_LATER: dict[str, str] = {
+    **dict.fromkeys(_RUNNER, "gflow.runner"),
+    **dict.fromkeys(_SHELL, "gflow.shell"),
+    "Secret": "gflow.secret",
+}
 
 
 def __getattr__(name: str) -> Any:

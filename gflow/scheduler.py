@@ -16,7 +16,7 @@ import asyncio
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from itertools import count
 from time import monotonic, thread_time
@@ -24,7 +24,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 import anyio
 
-from gflow.agenda import Agenda, Ended, Outcome, Raised, Room, Succeeded, Turn, next_events
+from gflow.agenda import Agenda, Ended, Outcome, Raised, Room, Succeeded, next_events
 from gflow.bodies import Bodies, Job, Returned, stuck
 from gflow.clock import Clock
 from gflow.events import Event, StatusChanged, Told
@@ -377,7 +377,7 @@ class Scheduler:
         now = opening.at if opening else self.clock.now()
         values = opening.payloads if opening else [o.value.payload for o in batch if isinstance(o, Returned)]
         told = self._listen()
-        turn = self._decide(self._placed(batch), now)
+        turn = next_events(self.agenda, self._placed(batch), now, self._room())
         events = [*(opening.events if opening else ()), *told, *turn.events]
         over = any(isinstance(event, StatusChanged) for event in turn.events)
         if events:
@@ -385,8 +385,11 @@ class Scheduler:
             self.journal.append(now, events, values, row)  # ← what follows is true from here on
             self.journal.tidy(idle=not (turn.admitted or self._jobs))
         jobs = [self._job(name) for name in turn.admitted]
+        waits = not (over or self._flying) and bool(self.agenda.timers)
+        skipped = waits and self.clock.skip_to(self.agenda.timers[0][0])
         with self._lock:
             self._leading = False
+            self._poked = self._poked or skipped
             self._jobs.extend(jobs)
             if over:
                 self._finish()
@@ -417,15 +420,6 @@ class Scheduler:
                 return batch
         batch, self._outcomes = self._outcomes, []
         return batch
-
-    def _decide(self, outcomes: Iterable[Outcome], now: float) -> Turn:
-        turn = next_events(self.agenda, outcomes, now, self._room())
-        while not self._flying and not turn.admitted and self.agenda.timers and not self.agenda.stopping:
-            if not self.clock.skip_to(self.agenda.timers[0][0]):
-                break
-            later = next_events(self.agenda, (), self.clock.now(), self._room())
-            turn = Turn([*turn.events, *later.events], later.admitted)
-        return turn
 
     def _finish(self) -> None:
         self._over = True

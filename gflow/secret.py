@@ -132,7 +132,8 @@ def _from_env(secret: Secret, name: str) -> str:
     value = os.environ.get(name)
     if value is None:
         raise UsageError(
-            f"{secret}: the environment variable {name} is not set", f"read -rs {name}; export {name}"
+            f"{secret}: the environment variable {name} is not set",
+            f"to set it: read -rs {name} && export {name}",
         )
     return value
 
@@ -220,6 +221,17 @@ def hide(value: str) -> None:
         known = _known.values if _known else frozenset[str]()
         if value not in known:
             _known = _learned(known | {value})
+
+
+@contextmanager
+def forgetting() -> Generator[None]:
+    """Forget at the end what was revealed inside: so that no test decides what a later one shows."""
+    global _known  # noqa: PLW0603
+    before = _known
+    try:
+        yield
+    finally:
+        _known = before
 
 
 def mask(text: str) -> str:

@@ -18,6 +18,7 @@ from gflow import runner, session
 from gflow.clock import VirtualClock
 from gflow.errors import UsageError
 from gflow.model import Graph, Node, Param, Run, StepSource
+from gflow.secret import forgetting
 from gflow.suggest import did_you_mean
 
 
@@ -48,7 +49,8 @@ def run_in_memory(
     """
     graph = overridden(runner.compile(workflow), overrides or {})
     settings = session.Settings(folder=None, clock=VirtualClock())
-    return _in_a_loop(lambda: runner.start(graph, inputs or {}, settings))
+    with forgetting():
+        return _in_a_loop(lambda: runner.start(graph, inputs or {}, settings))
 
 
 def overridden(graph: Graph, overrides: Mapping[str, object]) -> Graph:

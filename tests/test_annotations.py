@@ -510,6 +510,10 @@ class TakesWithName:
     def __call__(self, *values: int, size: int) -> None: ...
 
 
+class TakesWithDefault:
+    def __call__(self, *values: int, size: int = 0) -> None: ...
+
+
 class TakesByPlace:
     def __call__(self, size: int, /) -> None: ...
 
@@ -563,6 +567,10 @@ class HoldsCalls(Generic[P, T]):
     solved: Callable[P, T]
     longer: Callable[Concatenate[T, P], None]
     maybe: T | None
+
+
+class Unknown:
+    x: Nowhere
 
 
 class GrowsA(Protocol[T]):
@@ -931,7 +939,8 @@ CASES = [
     (TakesAll, Callable[[int, int], None], True, "a star takes arguments"),
     (TakesSize, ByName, True, "parameters by name"),
     (TakesNamed, ByName, True, "two stars take names"),
-    (TakesWithName, ByPlaceOrName, True, "a star takes the place, a parameter the name"),
+    (TakesWithName, ByPlaceOrName, False, "a star takes the place, a parameter demands the name"),
+    (TakesWithDefault, ByPlaceOrName, True, "a star takes the place, a parameter the name"),
     (TakesValues, ByPlaceOrName, False, "a star takes the place, nothing the name"),
     (TakesByPlace, ByPlaceOrName, False, "a parameter by place only, of the same name"),
     (TakesPacked, ByName, None, "two stars with a TypedDict"),
@@ -1550,6 +1559,13 @@ FIELDS = [
     (Report | None, "path", Path),
     (Report | Defined, "path", Path),
     (Report | Movie, "size", int),
+    (Report | Point, "path", Path),
+    (Pair | Point, "left", int),
+    (Report | HiddenPoint, "x", Any),
+    (Point | PropertyPoint, "x", int),
+    (Box[int] | Box[str], "value", int | str),
+    (Unknown, "x", Unresolved("Nowhere", "name 'Nowhere' is not defined")),
+    (Unknown | Point, "x", Any),
     (int | str, "path", NO_FIELD),
     (Pair, "left", int),
     (Pair, "centre", NO_FIELD),

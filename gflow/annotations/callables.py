@@ -149,6 +149,5 @@ def _by_names(source: _Taken, target: _Taken, rest: tuple[Parameter, ...], flows
             yield _fits(free[name], wanted, flows)
         else:
             yield source.stars is not None and flows(wanted.annotation, source.stars.annotation)
-    wanted_by_name = {*target.named, *(one.name for one in target.positional)}
     demanded = [one for one in (*rest, *source.named.values()) if one.default is Parameter.empty]
-    yield all(one.name in wanted_by_name and one.kind is not Parameter.POSITIONAL_ONLY for one in demanded)
+    yield all(one.name in target.named and one.kind is not Parameter.POSITIONAL_ONLY for one in demanded)

@@ -12,6 +12,7 @@ from typing import Any, Final, get_args, get_origin
 
 from gflow.annotations.declarations import evaluated_in, own_annotations
 from gflow.annotations.forms import (
+    Unresolved,
     arguments_of,
     class_of,
     is_form,
@@ -47,19 +48,24 @@ def field_type(annotation: object, field: str) -> object:
     """Return the evaluated type of a field of a value of this type.
 
     A field is an attribute of a class (dataclass, NamedTuple, pydantic model, attrs, plain; a property
-    too) or a key of a TypedDict. Returns NO_FIELD if there surely is none, and Any where that cannot be
-    known. Of a union, the members that have the field count.
+    too) or a key of a mapping (TypedDict). Returns NO_FIELD if there surely is none, Any where that cannot
+    be known, and an `Unresolved` if its annotation cannot be evaluated. Of a union, the members that have
+    the field count.
     """
     try:
         found = [_field_of(member, field) for member in _members(annotation)]
+        return _together([one for one in found if one is not NO_FIELD])
     except Exception:  # noqa: BLE001  classes may do anything when they are looked at
         return Any
-    known = [one for one in found if one is not NO_FIELD]
-    if not known:
+
+
+def _together(found: list[object]) -> object:
+    """Return the type of a field that is found in several members of a union."""
+    if not found:
         return NO_FIELD
-    if any(one is Any for one in known):
-        return Any
-    return known[0] if len(known) == 1 else union_of(known)
+    if len(found) == 1:
+        return found[0]
+    return Any if any(isinstance(one, Unresolved) for one in found) else union_of(found)
 
 
 def field_names(annotation: object) -> tuple[str, ...]:

@@ -6,20 +6,15 @@ applies them in forked children.
 
 from __future__ import annotations
 
-import fcntl
-import pickle
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
 
-from gflow import agenda, bodies, checkpoint, events, journal, ownership, scheduler
-from gflow.checkpoint import Place, Unpicklable, keys
-from gflow.errors import JournalMoved, StoreError
+from gflow import agenda, bodies, events, journal
 from gflow.state import State
 from gflow.stores import Round, memory, sqlite
-from gflow.stores.sqlite import files
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,78 +151,6 @@ def shared_values() -> Iterator[None]:
         yield
 
 
-@mutation
-def signal_ignored() -> Iterator[None]:
-    """An interrupted run goes on admitting steps."""
-    with patch.object(scheduler.Scheduler, "stop", lambda self, status, reason="": None):
-        yield
-
-
-# ---------------------------------------------------------------- the disk
-
-
-@mutation
-def synchronous_off() -> Iterator[None]:
-    """SQLite syncs nothing."""
-    original = sqlite._prepare
-
-    def prepare(connection: Any, *rest: Any) -> None:
-        original(connection, *rest)
-        connection.execute("PRAGMA synchronous = OFF")
-
-    with patch.object(sqlite, "_prepare", prepare):
-        yield
-
-
-@mutation
-def no_directory_sync() -> Iterator[None]:
-    """The name of a new file is not synced."""
-    with patch.object(files, "_sync_folder", lambda folder: None):
-        yield
-
-
-@mutation
-def no_blob_sync() -> Iterator[None]:
-    """The bytes of a large value are not synced."""
-
-    def write(self: Any, path: Any, payload: bytes) -> None:
-        with files._new_file(path) as file:
-            file.write(payload)
-
-    with patch.object(files.Blobs, "_write", write):
-        yield
-
-
-@mutation
-def torn_round() -> Iterator[None]:
-    """A round is written in two transactions: what happened, then its values."""
-    original = sqlite.SqliteStore.append
-
-    def append(self: Any, run: str, added: Round, values: bytes, row: Any = None) -> None:
-        original(self, run, added, b"", row)
-        self._writer.execute("UPDATE round SET vals = ? WHERE run = ? AND n = ?", (values, run, added.n))
-
-    with patch.object(sqlite.SqliteStore, "append", append):
-        yield
-
-
-@mutation
-def store_error_ignored() -> Iterator[None]:
-    """A round that cannot be written is not missed: the run goes on in memory."""
-    original = sqlite.SqliteStore.append
-
-    def append(self: Any, *round_: Any) -> None:
-        try:
-            original(self, *round_)
-        except JournalMoved:
-            raise
-        except StoreError:
-            self._fault = ""
-
-    with patch.object(sqlite.SqliteStore, "append", append):
-        yield
-
-
 # ---------------------------------------------------------------- one owner
 
 
@@ -242,102 +165,4 @@ def no_fence() -> Iterator[None]:
 
     replacing = sqlite._ADD_ROUND.replace("INSERT", "INSERT OR REPLACE")
     with patch.object(memory.MemoryStore, "append", append), patch.object(sqlite, "_ADD_ROUND", replacing):
-        yield
-
-
-@mutation
-def no_lock() -> Iterator[None]:
-    """A run can be claimed while another process has it."""
-
-    def try_lock(fd: int, kind: int) -> bool:
-        with suppress(BlockingIOError):
-            fcntl.flock(fd, kind | fcntl.LOCK_NB)
-        return True
-
-    with patch.object(ownership, "_try_lock", try_lock):
-        yield
-
-
-# ---------------------------------------------------------------- signatures
-
-
-@mutation
-def unsigned_accepted() -> Iterator[None]:
-    """What carries no signature is believed."""
-    original = checkpoint.fits
-
-    def fits(ring: Any, mac: bytes, *parts: bytes, **size: int) -> bool:
-        return mac == b"" or original(ring, mac, *parts, **size)
-
-    with patch.object(checkpoint, "fits", fits), patch.object(journal, "fits", fits):
-        yield
-
-
-@mutation
-def unpickled_before_verified() -> Iterator[None]:
-    """A value is unpickled first, and refused afterwards."""
-    original = journal.verify
-
-    def verify(ring: Any, place: Any, tag: str, payload: bytes) -> None:
-        with suppress(Exception):
-            pickle.loads(payload)
-        original(ring, place, tag, payload)
-
-    with patch.object(journal, "verify", verify):
-        yield
-
-
-@mutation
-def rounds_unchained() -> Iterator[None]:
-    """A round's signature does not cover the one before it."""
-    sign, fits = journal.sign, journal.fits
-
-    def alone(ring: Any, kind: bytes, _before: bytes, *parts: bytes, **size: int) -> bytes:
-        return sign(ring, kind, b"", *parts, **size)
-
-    def fits_alone(ring: Any, mac: bytes, kind: bytes, _before: bytes, *parts: bytes, **size: int) -> bool:
-        return fits(ring, mac, kind, b"", *parts, **size)
-
-    with patch.multiple(journal, sign=alone, fits=fits_alone):
-        yield
-
-
-@mutation
-def place_unsigned() -> Iterator[None]:
-    """A value's signature does not cover the place that it belongs to."""
-    with patch.object(Place, "encode", lambda self: b""):
-        yield
-
-
-@mutation
-def loose_key_accepted() -> Iterator[None]:
-    """A key that others can read or replace signs all the same."""
-    with patch.object(keys, "_check", lambda path, found: None):
-        yield
-
-
-# ---------------------------------------------------------------- values and versions
-
-
-@mutation
-def unstorable_as_text() -> Iterator[None]:
-    """A value that cannot be pickled is stored as its repr, and nobody is told."""
-    original = bodies.dumps
-
-    def dumps(value: object, name: str = "result") -> bytes:
-        try:
-            return original(value, name)
-        except Unpicklable:
-            return pickle.dumps(repr(value))
-
-    with patch.object(bodies, "dumps", dumps):
-        yield
-
-
-@mutation
-def event_renamed() -> Iterator[None]:
-    """A later version writes and reads `done` under another name."""
-    kinds = {"completed" if name == "done" else name: kind for name, kind in events._KINDS.items()}
-    names = {kind: name for name, kind in kinds.items()}
-    with patch.multiple(events, _KINDS=kinds, _NAMES=names):
         yield

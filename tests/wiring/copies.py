@@ -16,6 +16,11 @@ def web() -> list[str]:
 
 
 @task
+def app() -> list[str]:
+    return ["c"]
+
+
+@task
 def lint(package: str, api: list[str], depth: float, config: dict[str, int]) -> int:
     return len([package, api, depth, config])
 
@@ -34,7 +39,7 @@ def delivery(build: bytes) -> bytes:
     return build
 
 
-canary = delivery.using(target="test", api=From(web))
+canary = delivery.using(target="test", api=From(app))
 
 
 @task
@@ -44,5 +49,5 @@ def compare(one: Annotated[bytes, From(canary.build)], canary: bytes) -> bool:
 
 @stage
 def flow(
-    api: list[str], web: list[str], lint_api: int, lint_web: int, canary: bytes, compare: bool
+    api: list[str], web: object, app: object, lint_api: int, lint_web: int, canary: bytes, compare: bool
 ) -> None: ...
