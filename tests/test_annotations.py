@@ -866,6 +866,7 @@ CASES = [
     (int, SupportsInt, True, "int(…) of an int"),
     (int, Comparable, True, "a method of the standard library"),
     (Animal, Comparable, False, "a special method is missing"),
+    (re.Pattern[str], Comparable, None, "a special method that may only say no"),
     (dict[str, int], Comparable, False, "a special method that only says no"),
     (Job[[int], str], Job[[int], str], True, "a ParamSpec as an argument"),
     (Job[[int], str], Job[..., str], True, "a ParamSpec as an argument, open"),

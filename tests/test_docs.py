@@ -63,7 +63,7 @@ def masked(text: str) -> str:
 
 
 def matches(shown: str, printed: str) -> bool:
-    pattern = re.escape(masked(shown)).replace(r"…\n", r"(?:.*\n)*?").replace(r"\n…", r"(?:\n.*)*")
+    pattern = re.escape(masked(shown)).replace("…\\\n", r"(?:.*\n)*?").replace("\\\n…", r"(?:\n.*)*")
     return re.fullmatch(pattern, masked(printed)) is not None
 
 

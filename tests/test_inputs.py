@@ -546,7 +546,7 @@ def test_inputs_come_from_a_file_or_standard_input(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b'{"a": 1,}', r"inputs\.json:1:9: no JSON: "),
+        (b'{"a": 1,}', r"inputs\.json:1:[89]: no JSON: "),
         (b"", r"inputs\.json:1:1: no JSON: Expecting value"),
         (b"[1]", r"inputs\.json holds \[1\], no JSON object"),
         (b"\xff\xfe", r"inputs\.json is no text in UTF-8"),

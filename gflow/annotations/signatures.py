@@ -12,7 +12,7 @@ from typing import Any, Final, ParamSpec, Self, TypeVar, get_origin
 
 from gflow.annotations.declarations import evaluated_in
 from gflow.annotations.forms import Unresolved, arguments_of, is_form, substitute
-from gflow.annotations.stdlib import RETURNS
+from gflow.annotations.stdlib import ORDERED, ORDERING, RETURNS
 
 UNSEEN: Final = Unresolved("?", "nothing declares its type")
 """The type of what exists, or may exist, without a declaration that can be read."""
@@ -34,7 +34,7 @@ def declared_signature(function: Any, cls: type[Any]) -> Signature | Unresolved:
 
     parameters = [one.replace(annotation=typed(one.annotation)) for one in written.parameters.values()]
     returns = typed(written.return_annotation)
-    if returns is UNSEEN:
+    if returns is UNSEEN and (cls in ORDERED or function.__name__ not in ORDERING):
         returns = RETURNS.get(function.__name__, UNSEEN)
     if inspect.iscoroutinefunction(function):
         returns = types.GenericAlias(collections.abc.Coroutine, (Any, Any, returns))

@@ -206,4 +206,7 @@ RETURNS: Final[dict[str, Any]] = {
 UNORDERED: Final[tuple[Any, ...]] = (object, complex, dict, memoryview, range, slice, types.MappingProxyType)
 """Classes that have `__lt__` and the like only to say that they cannot be ordered."""
 
+ORDERED: Final[tuple[Any, ...]] = (int, float, str, bytes, bytearray, tuple, list, deque, set, frozenset)
+"""Classes whose `__lt__` and the like answer; of other builtins Python does not tell."""
+
 ORDERING: Final = ("__ge__", "__gt__", "__le__", "__lt__")

@@ -81,7 +81,7 @@ def _problem_of_policy(policy: object) -> str | None:
 
 
 def _shown(value: object) -> str:
-    return reprlib.repr(value) if isinstance(value, int | float | str) else "this"
+    return reprlib.repr(value) if isinstance(value, int | float | str) else "used"
 
 
 def _is_count(value: object) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from gflow.compiler.cast import Cast, Instance
 from gflow.compiler.containment import Tree
 from gflow.compiler.findings import Report
-from gflow.compiler.words import argument, names_of, parameter_place, place_of, result_shown
+from gflow.compiler.words import argument, called, listing, parameter_place, place_of, plain, result_shown
 
 
 def outermost(cast: Cast, tree: Tree) -> list[Instance]:
@@ -20,20 +20,20 @@ def report_disputes(cast: Cast, tree: Tree, names: Mapping[Instance, str], repor
     originals = {id(step.step): step for step in reversed(tree.disputed)}  # not each copy
     for step in originals.values():
         groups = tree.disputed[step]
-        name, first, second = names[step], names[groups[0]], names[groups[-1]]
-        reading = f"{name}: Annotated[{result_shown(step)}, From({name})]"
+        name, *namers = [called(one.step.fn) for one in (step, *groups)]  # as they are written, not as paths
         common = tree.apart(groups[0], groups[-1])[0]
-        around = [name, *(names[member] for member in tree.named.get(common, ()))] if common else []
+        around = [name, *(plain(names[member]) for member in tree.named.get(common, ()))] if common else []
+        listed = listing(namers)
         report.error(
             "GF032",
-            f"{names_of(groups, names)} all name `{name}`, and none comes first: whose member is it?"
+            f"{listed} all name `{name}`, and none comes first: whose member is it?"
             if len(groups) > 2
-            else f"`{first}` and `{second}` both name `{name}`, and neither comes first: whose member is it?",
+            else f"{listed} both name `{name}`, and neither comes first: whose member is it?",
             *(place for group in groups if (place := parameter_place(cast, group, step))),
             hints=[
-                f"let one of them read it: `{reading}` in `{second}`",
-                f"or put them in order: `after=[{first}]` at `{second}`",
-                f"or name it in the group around them: `{names[common]}({', '.join(around)})`"
+                f"let `{namers[-1]}` read it: `{name}: Annotated[{result_shown(step)}, From({name})]`",
+                f"or put them in order: `after=[{namers[0]}]` at `{namers[-1]}`",
+                f"or name it in the group around them: `{called(common.step.fn)}({', '.join(around)})`"
                 if common
                 else "",
             ],
@@ -55,10 +55,11 @@ def report_outermost(cast: Cast, tree: Tree, names: Mapping[Instance, str], repo
 def _report_several(
     cast: Cast, tree: Tree, groups: Sequence[Instance], names: Mapping[Instance, str], report: Report
 ) -> None:
+    roots = [names[group] for group in groups]
     how_many = "both" if len(groups) == 2 else "all"
     report.error(
         "GF034",
-        f"{names_of(groups, names)} are {how_many} outermost, but one group holds all the others",
+        f"{listing(roots)} are {how_many} outermost, but one group holds all the others",
         *(place_of(cast, group) for group in groups),
         hints=["join them:", *_stage(cast, _by_data(cast, tree, groups), names)],
     )
@@ -99,10 +100,10 @@ def _ways_in(
     if group is None:
         group, before = groups[-1], None
     place = f", before `{names[before]}`" if before and group.step.kind == "stage" else ""
-    yield f"add `{argument(step, names)}` to the signature of `{names[group]}`{place}"
-    copies = [other for other in cast.links if other.scope and other.step is step.step]
-    for copy in copies[:1]:
-        yield f"or take that of the copy: `From({names[copy].replace('/', '.')})`"
+    yield f"add `{argument(step, names)}` to the signature of `{called(group.step.fn)}`{place}"
+    copies = [names[other] for other in cast.links if other.scope and other.step is step.step]
+    for copy in [name for name in copies if name.count("/") == 1][:1]:
+        yield f"or take that of the copy: `From({copy.replace('/', '.')})`"
 
 
 def _innermost(tree: Tree, steps: Sequence[Instance]) -> tuple[Instance | None, Instance | None]:

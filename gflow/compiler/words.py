@@ -48,9 +48,9 @@ def plain(name: str) -> str:
     return name.rpartition("/")[2]
 
 
-def names_of(steps: Sequence[Instance], names: Mapping[Instance, str]) -> str:
+def listing(names: Sequence[str]) -> str:
     """Return names as a list in a sentence: `a`, `b` and `c`."""
-    *others, last = [f"`{names[step]}`" for step in steps]
+    *others, last = [f"`{name}`" for name in names]
     return f"{', '.join(others)} and {last}" if others else last
 
 

@@ -67,7 +67,8 @@ def bind(graph: Graph, given: Mapping[str, object]) -> dict[str, object]:
     if not problems or is_model(graph.inputs_type):
         values, refusals = _settle(graph.inputs_type, values)
         problems += refusals
-    problems += unreadable({name: values.get(name, spec.default) for name, spec in graph.inputs.items()})
+    defaults = {name: spec.default for name, spec in graph.inputs.items() if name not in given}
+    problems += unreadable(defaults | values)
     if problems:
         raise BadInputs(problems, _usage(graph))
     return {name: values[name] if name in values else default_of(spec) for name, spec in graph.inputs.items()}

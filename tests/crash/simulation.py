@@ -116,15 +116,22 @@ class Author:
         return f"{letter}{self.count}"
 
 
-def written(text: str, act: Any) -> Graph:
-    """Return the graph of a workflow whose bodies call `act`."""
+def written(text: str, act: Any, aact: Any) -> Graph:
+    """Return the graph of a workflow whose bodies call `act`, or await `aact`."""
     module = ModuleType("simulated")
-    module.__dict__["act"] = act
+    module.__dict__.update(act=act, aact=aact)
     exec(compile(text, "simulated.py", "exec"), module.__dict__)
     return runner.compile(module)
 
 
 # ---------------------------------------------------------------- the world
+
+
+class SimulatedClock(VirtualClock):
+    """Time that passes, like the wall's: nobody can skip it."""
+
+    def skip_to(self, moment: float) -> bool:
+        return False
 
 
 class SimulatedStore(MemoryStore):
@@ -151,13 +158,14 @@ class World:
         self.folder = folder
         self.story: list[str] = []
         self.text = Author(self.dice).text()
-        self.graph = written(self.text, self.act)
+        self.graph = written(self.text, self.act, self.aact)
         self.store = SimulatedStore(self)
-        self.clock = VirtualClock()
+        self.clock = SimulatedClock()
         self.lines: list[Line] = []
         self.done: dict[str, int] = {}
         self.process: Process | None = None
         self.dying = False
+        self.broken = ""
         self.patience = 0 if calm else self.dice.choice([0, 5, 20, 60])
         self.danger = self.dice.choice([0.01, 0.05, 0.15])
         self.failing = self.dice.choice([0.0, 0.1, 0.3])
@@ -199,17 +207,13 @@ class World:
 
     # ------------------------------------------------------------ bodies
 
-    def act(self, ctx: Context, *given: Made | None) -> Any:
-        """Be the body of any step; async ones await what this returns."""
+    async def aact(self, ctx: Context, *given: Made | None) -> Made:
+        return self.act(ctx, *given)
+
+    def act(self, ctx: Context, *given: Made | None) -> Made:
+        """Be the body of any step."""
         if ctx.step in self.done:
-            raise Violation(f"{ctx.step} began again after its completion was written")
-        node = self.graph.nodes[ctx.step]
-        return self._aact(ctx, *given) if node.is_async else self._act(ctx, *given)
-
-    async def _aact(self, ctx: Context, *given: Made | None) -> Made:
-        return self._act(ctx, *given)
-
-    def _act(self, ctx: Context, *given: Made | None) -> Made:
+            self.broken = f"{ctx.step} began again after its completion was written"
         made = ledger.perform(ctx, *given, ballast=self.dice.choice(BALLASTS))
         if self.disturbs(self.danger):
             self.dying = True  # it cannot die here: a body's exception is its failure
@@ -278,6 +282,12 @@ class Process:
 
     def runnable(self) -> bool:
         return bool(self.scheduler._jobs or self.scheduler._loop_jobs)
+
+    def let_time_pass(self) -> None:
+        """Nothing runs: the next thing that happens is that a time comes."""
+        timers = self.scheduler.agenda.timers
+        if timers:
+            self.world.clock.moment = max(self.world.clock.moment, timers[0][0])
 
     def run_one(self) -> None:
         """Run one of the bodies that are queued, and post its outcome."""
@@ -369,10 +379,14 @@ def _step(process: Process) -> None:
         process.run_one()
         if world.dying:
             world.maybe_die("in a body")
-    else:
-        process.turn()
-        if world.dice.random() < 0.1:
-            _check_fold(process)
+        if world.broken:
+            raise Violation(world.broken)
+        return
+    if not process.runnable() and not process.owes_a_turn():
+        process.let_time_pass()
+    process.turn()
+    if world.dice.random() < 0.1:
+        _check_fold(process)
 
 
 def _overtaken(zombie: Process) -> Process:

@@ -13,7 +13,7 @@ def upload() -> None:
     print()
 
 
-@task(policy={ConnectionError: "low"}, after="build", timeout="5s")
+@task(policy={ConnectionError: "low"}, after="build", timeout=-5)
 def notify() -> None:
     print()
 
