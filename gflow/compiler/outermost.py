@@ -17,9 +17,7 @@ def outermost(cast: Cast, tree: Tree) -> list[Instance]:
 
 def report_disputes(cast: Cast, tree: Tree, names: Mapping[Instance, str], report: Report) -> None:
     """Report steps that several groups name with no order between these."""
-    originals = {id(step.step): step for step in reversed(tree.disputed)}  # not each copy
-    for step in originals.values():
-        groups = tree.disputed[step]
+    for step, groups in tree.disputed.items():
         name, *namers = [called(one.step.fn) for one in (step, *groups)]  # as they are written, not as paths
         common = tree.apart(groups[0], groups[-1])[0]
         around = [name, *(plain(names[member]) for member in tree.named.get(common, ()))] if common else []
