@@ -38,6 +38,7 @@ MASKS = [
         "k3f9",
     ),
     (re.compile(r"process \d+"), "process 4711"),
+    (re.compile(r"\bpython3(?= -m)"), "python"),
     (re.compile(r"\d+ (sec|min|s) ago|just now"), "now"),
 ]
 

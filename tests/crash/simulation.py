@@ -103,7 +103,7 @@ class Author:
         params = "".join(f", {each}: object" for each in given)
         is_async = self.dice.random() < 0.3
         how = "async def" if is_async else "def"
-        call = f"{'await ' if is_async else ''}act(ctx, {', '.join(given)})"
+        call = f"{'await aact' if is_async else 'act'}(ctx, {', '.join(given)})"
         self.lines += [
             f"@task(attempts=Retry({self.dice.randint(1, 3)}, base={self.dice.choice([0.0, 1.0])}))",
             f"{how} {name}(ctx: Context{params}) -> object: return {call}",
