@@ -14,7 +14,7 @@ from gflow import attempt, failure, secret
 from gflow.agenda import Ended, Raised
 from gflow.checkpoint import Place, dumps, preview, unpickle
 from gflow.context import Context, StepCancelled
-from gflow.errors import StepStuck, StepTimeout
+from gflow.errors import StepStuck, StepTimeout, StoreError
 from gflow.events import Ref
 from gflow.model import MISSING, ConstantSource, ContextSource, InputSource, Node, StepSource, Undo
 from gflow.shell import CommandKilled, watcher
@@ -129,6 +129,8 @@ class Bodies:
         """Load the arguments into the job; False if that failed, which is then the job's error."""
         try:
             job.arguments = self._arguments(job)
+        except StoreError:
+            raise  # a checkpoint that cannot be read, or is not genuine, is no failure of the step
         except BaseException as error:  # noqa: BLE001  # whatever it is, it is this step's failure
             job.error = error
             return False
@@ -177,7 +179,9 @@ class Bodies:
         if job.error is None:
             try:
                 return self._returned(job)
-            except Exception as error:  # noqa: BLE001  # a value that cannot be stored fails its step
+            except StoreError:
+                raise
+            except Exception as error:  # noqa: BLE001  # a value that cannot be pickled fails its step
                 job.error = error
         if job.cancelled and isinstance(job.error, StepCancelled | CommandKilled):
             return Ended(job.node.name)

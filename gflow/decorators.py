@@ -57,7 +57,7 @@ class Step(Generic[P, R_co]):
 
     Attributes that the compiler reads: `fn`, `kind`, `role`, `options`, `undo_fn`; `frame` is the
     function that a step was defined in, if it was (its local names are looked up there), and
-    `bindings` what `using()` bound.
+    `bindings` what `using()` bound; `namespace` are the globals of the module that made it.
     """
 
     __test__ = False  # pytest would collect an imported step called test_*
@@ -79,6 +79,7 @@ class Step(Generic[P, R_co]):
         self.undo_fn: Callable[..., Any] | None = None
         self.origin: AnyStep | None = None
         self.bindings: Mapping[str, object] = {}
+        self.namespace: Mapping[str, object] = {}
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         return self.fn(*args, **kwargs)
@@ -167,6 +168,7 @@ def _caller(depth: int) -> FrameType:
 
 
 def _register(step: AnyStep, frame: FrameType) -> AnyStep:
+    step.namespace = frame.f_globals
     frame.f_globals.setdefault(REGISTRY, []).append(step)
     return step
 

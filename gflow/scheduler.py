@@ -272,7 +272,11 @@ class Scheduler:
             if isinstance(job, str):
                 self._lead()
             else:
-                outcome = self._advance(job)
+                try:
+                    outcome = self._advance(job)
+                except BaseException as error:  # noqa: BLE001  # of the store, not of the step: `run` raises it
+                    self._fail(error)
+                    return
                 if job.closed:
                     job.log("WARNING", "ended after it was given up as stuck; its outcome is dropped")
                     outcome = None
@@ -364,9 +368,12 @@ class Scheduler:
         try:
             self._turn()
         except BaseException as error:  # noqa: BLE001  # raised again in `run`
-            with self._lock:
-                self.failure = error
-                self._finish()
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        with self._lock:
+            self.failure = self.failure or error
+            self._finish()
 
     def _turn(self) -> None:
         with self._lock:

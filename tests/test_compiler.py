@@ -1056,3 +1056,24 @@ def test_signatures_alone_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     exec(f"{PRELUDE}@task\ndef a() -> int: {body}\n@task\ndef b(a: int) -> int: {body}\n", vars(module))
     monkeypatch.setattr("linecache.getlines", lambda *_: pytest.fail("source was read"))
     assert list(compiler.compile(module).nodes) == ["a", "b"]
+
+
+def test_copies_inside_an_imported_group_keep_their_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two copies of one step in an imported group are called as their module calls them."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "copies_library.py").write_text(
+        "from gflow import Input, parallel, task\n"
+        "@task\ndef lint(package: Input[str]) -> str: return package\n"
+        'api = lint.using(package="a")\nweb = lint.using(package="w")\n'
+        "@parallel\ndef both(api: str, web: str) -> str: return api + web\n"
+    )
+    (tmp_path / "copies_user.py").write_text(
+        "from copies_library import both\nfrom gflow import Workflow, stage\n"
+        "workflow = Workflow(uses=[both])\n@stage\ndef flow(both: str) -> str: return both\n"
+    )
+    checked = compiler.check(importlib.import_module("copies_user"))
+    assert [finding.code for finding in checked.findings] == []
+    assert checked.graph is not None
+    assert set(checked.graph.nodes) == {"flow", "both", "both/api", "both/web"}

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,10 +49,11 @@ def test_words_to_another_run_are_not_heard() -> None:
         ("k3f9", "cancel", {"mac": b"x" * 16}),
         ("k3f9", "cancel", {"mac": b""}),
         ("k3f9", "approve", {}),
+        ("k3f9", b"cancel", {}),
         ("zzzz", "cancel", {}),
     ],
 )
-def test_what_was_not_signed_is_refused(run: str, kind: str, change: dict[str, bytes]) -> None:
+def test_what_was_not_signed_is_refused(run: str, kind: Any, change: dict[str, bytes]) -> None:
     """An unsigned row, another payload, another kind, another run's message: none is heard."""
     store = MemoryStore()
     say(store, KEYS, run, "cancel", session=1)
@@ -81,6 +83,7 @@ def test_a_copy_of_an_old_word_is_for_nobody() -> None:
 
 SLEEPY = """
 from pathlib import Path
+from typing import Any
 from gflow import sh, stage, task
 @task
 def sleep() -> None:

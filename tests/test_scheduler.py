@@ -14,7 +14,7 @@ import pytest
 
 from gflow import ownership, runner, session
 from gflow.clock import VirtualClock
-from gflow.errors import StoreError
+from gflow.errors import CheckpointTampered, StoreError
 from gflow.events import Done, Event, Started, decode
 from gflow.model import Graph, Node, Param, Retry, Run, StepSource
 from gflow.stores import Round, RunRow
@@ -227,6 +227,37 @@ def test_a_full_disk_stops_the_run_with_a_store_error(
         patch.setattr(runner, "compile", lambda workflow: graph)
         run = anyio.run(lambda: runner.go_on(row.id, {}, settings))
     assert run.status == "completed"
+
+
+def test_a_blob_that_was_changed_stops_the_run_and_is_no_failure_of_a_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large value that is not genuine raises CheckpointTampered: its reader does not run, nor try again."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    tried: list[int] = []
+
+    def large() -> bytes:
+        return b"x" * 200_000
+
+    def spoil(**values: bytes) -> None:
+        for blob in (tmp_path / "state" / "blobs").rglob("*"):
+            if blob.is_file():
+                content = bytearray(blob.read_bytes())
+                content[len(content) // 2] ^= 1
+                blob.chmod(0o600)
+                blob.write_bytes(content)
+
+    def read(**values: object) -> None:
+        tried.append(1)
+
+    last = Node(
+        "read", "task", read, (Param("p0", StepSource("large")),), after=frozenset({"large", "spoil"})
+    )
+    nodes = [step("large", large), Node("spoil", "task", spoil, after=frozenset({"large"})), last]
+    settings = session.Settings(folder=tmp_path / "state", durability="process")
+    with pytest.raises(CheckpointTampered):
+        anyio.run(lambda: runner.start(graph_of(*nodes), {}, settings))
+    assert tried == []
 
 
 def test_a_listener_that_fails_harms_nothing() -> None:

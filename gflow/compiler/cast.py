@@ -34,8 +34,11 @@ class Home:
         return cls(names.get("__name__", ""), file, names, tuple(names.get(REGISTRY, ())), _bound(names))
 
     def name(self, step: AnyStep) -> str:
-        """Return the name that a step is bound to here, else that of its function."""
-        return self.bound.get(id(step)) or str(getattr(step.fn, "__name__", "step"))
+        """Return the name that a step is bound to here, a copy's where it was made, else its function's."""
+        name = self.bound.get(id(step))
+        if name is None and isinstance(step, Copy):
+            name = _bound(step.namespace).get(id(step))
+        return name or str(getattr(step.fn, "__name__", "step"))
 
     def workflows(self) -> dict[str, Workflow]:
         """Return the Workflow objects by name; one that has two names counts once."""
