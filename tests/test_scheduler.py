@@ -77,14 +77,13 @@ def test_sync_steps_that_block_all_get_a_thread() -> None:
 def test_async_steps_run_at_once_by_the_hundred() -> None:
     """Five hundred async steps that wait for the last one of them all run."""
     begun: list[int] = []
-    everyone = threading.Event()
+    everyone = anyio.Event()
 
     async def meet() -> None:
         begun.append(1)
         if len(begun) == 500:
             everyone.set()
-        while not everyone.is_set():  # noqa: ASYNC110  # the point is that all of them wait
-            await anyio.sleep(0.001)
+        await everyone.wait()
 
     run = play(graph_of(*(step(f"s{i}", meet, is_async=True) for i in range(500))))
     assert run.status == "completed"

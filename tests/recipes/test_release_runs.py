@@ -16,6 +16,7 @@ import pytest
 
 from gflow import cli, runner
 from gflow.model import Graph, Node
+from recipes.shipping import performance
 
 from .conftest import NOBODY, Repo
 
@@ -131,8 +132,11 @@ cli.main(["recipes.release"])
 """
 
 
-def test_a_killed_release_is_finished_by_resume(project: Path, tmp_path: Path, capsys: Captured) -> None:
+def test_a_killed_release_is_finished_by_resume(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
     """Killed while its checks run, a release of the sample goes on where it was, and tags once."""
+    monkeypatch.setattr(performance, "TOLERATED", 100.0)  # one round on a busy machine proves nothing
     killed = subprocess.run([sys.executable, "-c", KILLER], cwd=project, capture_output=True, check=False)
     assert killed.returncode == -9, killed.stderr
     capsys.readouterr()
