@@ -16,7 +16,11 @@ from gflow.checkpoint import Place, dumps, preview, unpickle
 from gflow.context import Context, StepCancelled
 from gflow.errors import StepStuck, StepTimeout, StoreError
 from gflow.events import Ref
-from gflow.model import MISSING, ConstantSource, ContextSource, InputSource, Node, StepSource, Undo
+from gflow.executors import Executor
+from gflow.executors.process import ProcessExecutor
+from gflow.executors.thread import ThreadExecutor
+from gflow.model import MISSING, ConstantSource, ContextSource, InputSource, Isolation, Node, StepSource, Undo
+from gflow.orphans import UNDO, Hold
 from gflow.shell import CommandKilled, watcher
 
 if TYPE_CHECKING:
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
     from gflow.shell import Process
     from gflow.state import Slot
 
+EXECUTORS: Final[Mapping[Isolation, Executor]] = {"thread": ThreadExecutor(), "process": ProcessExecutor()}
 SMALL: Final = 4096
 """Pickles up to this size (bytes) are kept in memory; larger ones are read again when needed."""
 
@@ -37,7 +42,7 @@ class Job:
 
     __slots__ = (
         "arguments", "attempt", "called", "cancel_scope", "cancelled", "closed", "degraded", "error",
-        "generation", "key", "log_to", "node", "processes", "rung", "seconds", "timed_out",
+        "generation", "hold", "key", "log_to", "node", "processes", "rung", "seconds", "timed_out",
         "value",
     )  # fmt: skip
 
@@ -48,6 +53,7 @@ class Job:
         self.rung = rung
         self.log_to = log_to
         self.key = f"g{generation}"
+        self.hold: Hold | None = None
         self.called = False
         self.closed = False
         self.timed_out = False
@@ -79,12 +85,20 @@ class Job:
         if self.log_to is not None:
             self.log_to.line(self.node.name, self.attempt, stream, text)
 
+    def descriptor(self) -> int | None:
+        """Return the lock that the attempt's commands inherit; there is none for a run in memory."""
+        return None if self.hold is None else self.hold.descriptor()
+
     def started(self, process: Process) -> None:
+        if self.hold is not None:
+            self.hold.started(process.pid, process.argv)
         self.processes = [*(self.processes or ()), process]
         if self.cancelled:
             process.kill()
 
     def ended(self, process: Process) -> None:
+        if self.hold is not None:
+            self.hold.ended(process.pid)
         self.processes = [other for other in self.processes or () if other is not process]
 
 
@@ -101,7 +115,8 @@ class Returned(NamedTuple):
 class Bodies:
     """Calls bodies for one run. It reads checkpoints of earlier steps, and knows nothing of what is next.
 
-    `refs` finds a step's checkpoint; `inputs` are the run's; `folder` is what `ctx.workspace` names.
+    `refs` finds a step's checkpoint; `inputs` are the run's; `folder` is what `ctx.workspace` names;
+    `store` is the folder in which attempts have their locks, None for a run in memory.
     """
 
     def __init__(
@@ -112,6 +127,7 @@ class Bodies:
         refs: Callable[[str], tuple[Ref | None, Place]],
         *,
         folder: Path,
+        store: Path | None = None,
         log: RunLog | None = None,
     ) -> None:
         self.run = run
@@ -119,6 +135,7 @@ class Bodies:
         self.inputs = inputs
         self.refs = refs
         self.folder = folder
+        self.store = store
         self.log = log
         self.small: dict[str, bytes] = {}
         self.exceptions: dict[str, BaseException] = {}
@@ -138,25 +155,26 @@ class Bodies:
 
     def call(self, job: Job) -> None:
         """Call a sync body in this thread; the job then holds its value or its error."""
-        token = watcher.set(job)
-        job.called = True
+        self._open(job)
+        executor = EXECUTORS[job.node.policy.isolation]
+        name, fn, arguments = job.node.name, job.node.fn, job.arguments or {}
         began = perf_counter()
         try:
             if job.log_to is not None:
-                with job.log_to.bound(job.node.name, job.attempt):
-                    job.value = job.node.fn(**job.arguments or {})
+                with job.log_to.bound(name, job.attempt):
+                    job.value = executor.call(name, fn, arguments, job)
             else:
-                job.value = job.node.fn(**job.arguments or {})
+                job.value = executor.call(name, fn, arguments, job)
         except BaseException as error:  # noqa: BLE001  # SystemExit in a body is a failure too
             job.error = error
         finally:
             job.seconds = perf_counter() - began
-            watcher.reset(token)
+            self._close(job)
 
     async def acall(self, job: Job) -> None:
         """Call an async body in this task. The cancellation of the whole loop passes through."""
         token = watcher.set(job)
-        job.called = True
+        self._open(job)
         began = perf_counter()
         try:
             if job.log_to is not None:
@@ -168,7 +186,19 @@ class Bodies:
             job.error = failure.unwrapped(error)
         finally:
             job.seconds = perf_counter() - began
+            self._close(job)
             watcher.reset(token)
+
+    def _open(self, job: Job) -> None:
+        job.called = True
+        job.hold = job.hold or self._hold(job.node.name)
+
+    def _close(self, job: Job) -> None:
+        if job.hold is not None:
+            job.hold.release()
+
+    def _hold(self, path: str) -> Hold | None:
+        return None if self.store is None else Hold(self.store, self.run, path)
 
     def seal(self, job: Job) -> Returned | Raised | Ended:
         """Make the outcome of a job: its value as a signed pickle, or its failure as data."""
@@ -213,6 +243,7 @@ class Bodies:
         stand_in = replace(node, fn=undo.fn, params=tuple(others), is_async=iscoroutinefunction(undo.fn))
         job = Job(stand_in, number, slot.generation, 0, self.log)
         job.key = f"g{slot.generation}:undo"
+        job.hold = self._hold(UNDO + node.name)
         if self.prepare(job) and job.arguments is not None:
             try:
                 job.arguments[result.name] = self.value(node.name) if slot.done else None
@@ -273,7 +304,9 @@ class Bodies:
 def _timeout(job: Job) -> StepTimeout:
     error = StepTimeout(f"{job.node.name} had not ended after {job.node.timeout:g} s")
     error.__cause__ = job.error
-    return error.with_traceback(job.error.__traceback__ if job.error else None)
+    if job.error is not None:
+        failure.carrying(error, failure.frames(job.error)).with_traceback(job.error.__traceback__)
+    return error
 
 
 def stuck(job: Job, grace: float) -> Raised:

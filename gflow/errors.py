@@ -8,6 +8,7 @@ GflowError                      a fault that gflow itself reports; carries an ex
 │   ├── CheckpointTampered      a signature does not fit what it signs
 │   └── JournalMoved            another process wrote the next round first
 └── RunOwned             (75)   another live process advances the run
+    └── OrphanAlive             a command that outlived its gflow still works on a step
 
 WorkflowError                   raised by steps: an error with a severity of its own
 └── Refused                     a check says no: never retried, never degraded away
@@ -78,6 +79,10 @@ class RunOwned(GflowError):
     """Another live process advances this run."""
 
     exit_code = 75
+
+
+class OrphanAlive(RunOwned):
+    """A command that outlived its gflow still works on a step, which is not tried beside it."""
 
 
 class WorkflowError(Exception):

@@ -6,6 +6,7 @@ import linecache
 import os
 import sysconfig
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +16,8 @@ from gflow import secret
 
 MESSAGE_LIMIT: Final = 4000
 HERE: Final = str(Path(__file__).parent)
+CARRIED: Final = "__gflow_frames__"
+"""The attribute in which an exception carries frames that its traceback does not have."""
 
 
 def type_name(error: BaseException) -> str:
@@ -35,10 +38,18 @@ def message(error: BaseException) -> str:
 
 def frames(error: BaseException) -> list[list[Any]]:
     """Return the user's frames, outermost first, as [file, line, function, source line]."""
-    return [
+    carried: list[list[Any]] | None = getattr(error, CARRIED, None)
+    return carried or [
         [_relative(tb.tb_frame.f_code.co_filename), tb.tb_lineno, tb.tb_frame.f_code.co_name, _source(tb)]
         for tb in _user_tracebacks(error.__traceback__)
     ]
+
+
+def carrying(error: BaseException, frames: list[list[Any]]) -> BaseException:
+    """Return an exception that was raised in another process, with the frames that it had there."""
+    with suppress(AttributeError):  # its class has slots
+        setattr(error, CARRIED, frames)
+    return error
 
 
 def trimmed(error: BaseException) -> BaseException:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 Kind = Literal["task", "agent", "stage", "parallel"]
 Effects = Literal["none", "irreversible"]
 Durability = Literal["full", "process"]
+Orphans = Literal["wait", "kill", "fail"]
+Isolation = Literal["thread", "process"]
 Status = Literal[
     "pending", "running", "waiting", "completed", "failed", "rejected", "interrupted", "cancelled",
     "rolling_back", "rolled_back", "rollback_incomplete", "skipped",
@@ -68,11 +70,20 @@ class Policy:
 
     `severity` maps exception types to "low" (tried again), "medium" (not) or "high"; the most
     derived type that fits wins.
+
+    `orphans` says what becomes of a command that outlived its gflow, after a kill -9, before the step is
+    tried again: "wait" for its end, which is the default and disturbs nothing that may be half done,
+    "kill" it with everything it has started, or "fail", so that somebody has a look.
+
+    `isolation="process"` runs the body of a sync step in a child process of its own, which a timeout or a
+    cancellation really ends. It costs the start of a Python, and arguments and result are pickled.
     """
 
     severity: Mapping[type[BaseException], Severity] = field(
         default_factory=dict[type[BaseException], "Severity"]
     )
+    orphans: Orphans = "wait"
+    isolation: Isolation = "thread"
 
 
 # ---------------------------------------------------------------- where a parameter's value comes from

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import glob
 import os
+import signal
 import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Final, NamedTuple
 
+TICK: Final = 0.01
+"""Seconds between two looks at a process that was killed."""
 ENDED: Final = frozenset("ZX")
 """The states of a process that is dead, but not collected by its parent yet."""
 
@@ -63,6 +70,17 @@ def group_runs(group: int) -> bool:
     return not pids or any(_is_in(group, pid) for pid in pids)
 
 
+def kill_group(leader: Identity, patience: float) -> None:
+    """Kill a process, if it runs, with the group that it leads; wait until all are gone, for some seconds."""
+    if not runs(leader):
+        return
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader.pid, signal.SIGKILL)
+    end = monotonic() + patience
+    while group_runs(leader.pid) and monotonic() < end:
+        sleep(TICK)
+
+
 def numbers() -> list[int]:
     """Return the numbers of all processes, none where there is no /proc (proc(5))."""
     return [int(path[6:]) for path in glob.glob("/proc/[0-9]*")]  # noqa: PTH207  (half the time of Path.glob)
@@ -107,3 +125,61 @@ def _asked(*argv: str) -> str:
     except OSError:
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""
+
+
+# ---------------------------------------------------------------- who holds a lock
+
+
+def holders(lock: Path) -> list[int]:
+    """Return the processes, other than this one, that hold the exclusive lock of a file (flock(2)).
+
+    There are several when they inherited the same open file. None where there is no /proc.
+    """
+    try:
+        file = lock.stat()
+    except OSError:
+        return []
+    return [pid for pid in numbers() if pid != os.getpid() and _holds(pid, file)]
+
+
+def signal_holder(pid: int, lock: Path, number: signal.Signals) -> None:
+    """Signal a process if it holds a lock; through a descriptor, so that it is surely that process."""
+    if sys.platform != "linux":
+        return
+    with suppress(OSError):
+        fd = os.pidfd_open(pid)
+        try:
+            if _holds(pid, lock.stat()):
+                signal.pidfd_send_signal(fd, number)
+        finally:
+            os.close(fd)
+
+
+def command_line(pid: int) -> list[str]:
+    """Return the words with which a process was started, none where the system does not tell."""
+    try:
+        data = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return []
+    return data.removesuffix(b"\0").decode(errors="replace").split("\0") if data else []
+
+
+def _holds(pid: int, file: os.stat_result) -> bool:
+    try:
+        return any(_is_locked(pid, name) for name in _descriptors(pid, file))
+    except OSError:  # it has just ended, or is another user's
+        return False
+
+
+def _descriptors(pid: int, file: os.stat_result) -> Iterator[str]:
+    with os.scandir(f"/proc/{pid}/fd") as entries:
+        for entry in entries:
+            with suppress(OSError):
+                if os.path.samestat(entry.stat(), file):
+                    yield entry.name
+
+
+def _is_locked(pid: int, descriptor: str) -> bool:
+    """Tell whether a descriptor holds a lock: who only looks has the file open too (proc_pid_fdinfo(5))."""
+    lines = Path(f"/proc/{pid}/fdinfo/{descriptor}").read_text(encoding="ascii").splitlines()
+    return any("FLOCK" in line and "WRITE" in line for line in lines)

@@ -146,6 +146,7 @@ async def go_on(
     """
     with _taken_over(run_id, settings, workflow) as session:
         state = session.state
+        await session.settle_orphans()
         if state.status == "rolling_back":
             return await _finish_rollback(session, [_claimed()], force=False)
         if state.status == "rollback_incomplete" and state.reset:
@@ -219,6 +220,7 @@ async def roll_back(
             raise UsageError(f"{names} cannot be undone; nothing was touched", "--force passes over it")
         if not agreed(plan):
             return session.snapshot()
+        await session.settle_orphans()
         return await _roll_back(session, plan, "rollback", force=force)
 
 

@@ -223,6 +223,11 @@ def hide(value: str) -> None:
             _known = _learned(known | {value})
 
 
+def known() -> frozenset[str]:
+    """Return the values that are masked: for a child process, which has to mask them too."""
+    return _known.values if _known else frozenset()
+
+
 @contextmanager
 def forgetting() -> Generator[None]:
     """Forget at the end what was revealed inside: so that no test decides what a later one shows."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from gflow import ownership, progress, project, secret
+from gflow import orphans, ownership, progress, project, secret
 from gflow.bodies import Bodies
 from gflow.checkpoint import Keys, Place
 from gflow.clock import Clock, WallClock
@@ -19,7 +19,7 @@ from gflow.events import Ref
 from gflow.inbox import Inbox, Word
 from gflow.journal import Journal, Listener
 from gflow.logs import RunLog
-from gflow.model import Durability, Graph, Run
+from gflow.model import Durability, Graph, Orphans, Run
 from gflow.state import State
 from gflow.stores import RunRow, Store
 from gflow.stores.memory import MemoryStore
@@ -38,6 +38,7 @@ class Settings:
 
     `listeners` make, from a session, what is told every round after it was written. `threads` bounds
     the sync bodies that run at once. `signals` lets Ctrl-C and SIGTERM interrupt the run in order.
+    `say` is told, in words, what a resume waits for before it begins.
     """
 
     folder: Path | None = field(default_factory=project.state_folder)
@@ -46,6 +47,7 @@ class Settings:
     listeners: Sequence[Callable[[Session], Listener]] = ()
     threads: int = THREADS
     signals: bool = False
+    say: Callable[[str], None] = lambda _text: None
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,23 @@ class Session:
         """Let the listeners be told from here on; called again it does nothing."""
         if not self.journal.listeners:
             self.journal.listeners.extend(listen(self) for listen in self.settings.listeners)
+
+    async def settle_orphans(self) -> None:
+        """See to it that nothing that a killed process left behind works for this run any more.
+
+        Raises OrphanAlive.
+        """
+        if self.settings.folder is not None:
+            await orphans.settle_all(self.settings.folder, self.run, self._policy_of_orphans, self._say)
+
+    def _policy_of_orphans(self, step: str) -> Orphans:
+        node = self.graph.nodes.get(step)
+        return node.policy.orphans if node else "wait"  # it is no longer in the workflow
+
+    def _say(self, text: str) -> None:
+        self.settings.say(text)
+        if self.bodies.log is not None:
+            self.bodies.log.write(None, None, "WARNING", text)
 
     def load(self, step: str) -> Any:
         """Return the value of a completed step, also when the run has ended and its store is closed."""
@@ -110,7 +129,7 @@ def working(
             log = RunLog(log_path(settings.folder, run), run, secret.mask)
             stack.callback(log.close)
         folder = (settings.folder or Path.cwd() / project.STATE) / "work" / run
-        bodies = Bodies(run, journal, values, ref_of, folder=folder, log=log)
+        bodies = Bodies(run, journal, values, ref_of, folder=folder, store=settings.folder, log=log)
         known = progress.medians(store.durations(graph.name))
         hear = None
         if settings.folder is not None:

@@ -482,11 +482,11 @@ def _judged(ending: Ending, check: bool) -> Output:
     if ending.error is not None:
         raise ending.error
     if ending.cause == "timeout":
-        raise CommandTimeout(output.argv, ending.timeout, _tail(output))
+        raise CommandTimeout(output.argv, ending.timeout, last_words(output))
     if ending.cause == "kill":
-        raise CommandKilled(output.argv, _tail(output))
+        raise CommandKilled(output.argv, last_words(output))
     if check and output.code != 0:
-        raise CommandFailed(output.argv, output.code, _tail(output))
+        raise CommandFailed(output.argv, output.code, last_words(output))
     return output
 
 
@@ -524,8 +524,8 @@ def _quoted(argv: tuple[str, ...]) -> str:
     return f"`{secret.head(text, ARGV_LIMIT)}{'…' * (len(text) > ARGV_LIMIT)}`"
 
 
-def _tail(output: Output) -> str:
-    """The last lines of the standard error, or of the standard output where there is none."""
+def last_words(output: Output) -> str:
+    """Return the last lines of the standard error, or of the standard output where there is none."""
     text = (output.stderr if output.stderr.strip() else output.stdout).rstrip()
     cut = f"{'…' * (len(text) > TAIL_LIMIT)}{secret.tail(text, TAIL_LIMIT)}"
     return "\n".join(cut.split("\n")[-TAIL_LINES:])

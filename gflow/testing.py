@@ -76,7 +76,8 @@ def _replaced(node: Node, stand_in: object) -> Node:
         raise UsageError(f"overrides: `{node.name}` has no parameter `{unknown[0]}`")
     params = tuple(param for param in node.params if param.name in wanted)
     is_async = inspect.iscoroutinefunction(fn)
-    return replace(node, fn=fn, params=params, is_async=is_async, is_empty=False)
+    policy = replace(node.policy, isolation="thread")  # a child could not find the stand-in
+    return replace(node, fn=fn, params=params, is_async=is_async, is_empty=False, policy=policy)
 
 
 def _function(stand_in: Any) -> Callable[..., Any]:

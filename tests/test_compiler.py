@@ -1077,3 +1077,34 @@ def test_copies_inside_an_imported_group_keep_their_names(
     assert [finding.code for finding in checked.findings] == []
     assert checked.graph is not None
     assert set(checked.graph.nodes) == {"flow", "both", "both/api", "both/web"}
+
+
+POLICIES = """
+from gflow import Policy, task
+
+@task(policy=Policy(orphans="adopt"))
+def orphans() -> None: print()
+
+@task(policy=Policy(isolation="container"))
+def isolation() -> None: print()
+
+@task(policy=Policy(isolation="process"))
+async def asynchronous() -> None: print()
+
+def inside():
+    @task(policy=Policy(isolation="process"))
+    def nested() -> None: print()
+    return nested
+
+nested = inside()
+"""
+
+
+def test_a_policy_that_cannot_be_obeyed_is_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unknown words, an isolated async step and an isolated body without a name are found before a run."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "policies_wrong.py").write_text(POLICIES)
+    findings = compiler.check(importlib.import_module("policies_wrong")).findings
+    hints = [finding.hints[0] for finding in findings if finding.code == "GF008"]
+    for word in ('"wait", "kill" or "fail"', '"thread" or "process"', "sync steps", "top level"):
+        assert sum(word in hint for hint in hints) == 1

@@ -16,7 +16,7 @@ from pathlib import Path
 from string import Template
 from typing import Final
 
-from gflow import __version__, ownership, project, suggest
+from gflow import __version__, orphans, ownership, project, suggest
 from gflow.checkpoint import Keys
 from gflow.cli.words import Command, Parser, folder, parse, prefix, print_json, python
 from gflow.errors import GflowError, UsageError
@@ -126,6 +126,7 @@ def _state_checks(state: Path) -> Iterator[tuple[bool, str, str]]:
         store = SqliteStore.existing(state)
         if store is not None:
             yield _database(state, store)
+            yield from _orphans(state, store)
             store.close()
     except GflowError as error:
         yield False, "store", str(error).replace("\n", " ·")
@@ -136,6 +137,15 @@ def _database(state: Path, store: SqliteStore) -> tuple[bool, str, str]:
     running = sum(1 for row in rows if (owner := ownership.owner(state, row.id)) and owner.alive)
     problem = store.check()
     return not problem, "database", problem or f"{len(rows)} runs, {running} running, integrity ok"
+
+
+def _orphans(state: Path, store: SqliteStore) -> Iterator[tuple[bool, str, str]]:
+    """Name the commands that go on although no process has their run."""
+    for row in store.runs():
+        owner = ownership.owner(state, row.id)
+        if owner is None or not owner.alive:
+            for orphan in orphans.living(state, row.id):
+                yield False, "orphan", f"{orphan} · {prefix()} resume {row.id}"
 
 
 NEW = Command("new", "NAME", "write a workflow and its test", new)

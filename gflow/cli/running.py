@@ -111,7 +111,9 @@ def _assignment(text: str) -> tuple[str, str]:
 def _drive(options: argparse.Namespace, main: Callable[[session.Settings], Awaitable[Run]]) -> int:
     """Run with the terminal listening, tell the end, and return the exit code."""
     terminal = Terminal(sys.stderr, os.environ, command=prefix())
-    settings = session.Settings(folder=folder(options), listeners=[terminal.listener], signals=True)
+    settings = session.Settings(
+        folder=folder(options), listeners=[terminal.listener], signals=True, say=terminal.say
+    )
     logs.enable()
     logs.install_interceptor()
     try:

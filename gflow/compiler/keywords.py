@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from inspect import iscoroutinefunction, unwrap
 from math import inf
 from typing import Any, Final, get_args
 
@@ -14,7 +15,7 @@ from gflow.compiler.words import binding_place, called, plain, show
 from gflow.decorators import Copy, From, Member, Options
 from gflow.diagnostics import Place, locate
 from gflow.errors import Severity
-from gflow.model import Effects, Policy, Retry
+from gflow.model import Effects, Isolation, Orphans, Policy, Retry
 from gflow.suggest import did_you_mean
 
 NO_OPTIONS: Final = Options()
@@ -43,7 +44,7 @@ def _report_options(cast: Cast, step: Instance, report: Report) -> None:
     if options == NO_OPTIONS:
         return
     fn, name = step.step.fn, called(step.step.fn)
-    for keyword, what in _unusable(options):
+    for keyword, what in _unusable(options, fn):
         report.error(
             "GF008",
             f"`{keyword}=` of `{name}` cannot be {_shown(getattr(options, keyword))}",
@@ -56,7 +57,7 @@ def _report_options(cast: Cast, step: Instance, report: Report) -> None:
             report_no_step(f"`after=` of `{name}`", given, place, step.signature.names, report)
 
 
-def _unusable(options: Options) -> Iterator[tuple[str, str]]:
+def _unusable(options: Options, fn: Callable[..., Any]) -> Iterator[tuple[str, str]]:
     """Yield the keywords whose value cannot be used, and what could be."""
     if not (options.attempts is None or isinstance(options.attempts, Retry) or _is_count(options.attempts)):
         yield "attempts", "a number of calls from 1 on, or `Retry(3, base=…, factor=…, max=…)`"
@@ -66,17 +67,29 @@ def _unusable(options: Options) -> Iterator[tuple[str, str]]:
         yield "effects", f'"none" or "irreversible"{question(options.effects, get_args(Effects))}'
     if not (options.limit is None or _is_count(options.limit)):
         yield "limit", "how many attempts may run at once, from 1 on"
-    if problem := _problem_of_policy(options.policy):
+    if problem := _problem_of_policy(options.policy, fn):
         yield "policy", problem
 
 
-def _problem_of_policy(policy: object) -> str | None:
+def _problem_of_policy(policy: object, fn: Callable[..., Any]) -> str | None:
     if policy is None:
         return None
     if not isinstance(policy, Policy):
         return "a `Policy(severity={…})`"
     if not _is_severity_map(policy.severity):
         return 'severity maps exception types to "low", "medium" or "high"'
+    if policy.orphans not in get_args(Orphans):
+        return 'orphans is "wait", "kill" or "fail"'
+    if policy.isolation not in get_args(Isolation):
+        return 'isolation is "thread" or "process"'
+    return _problem_of_isolation(fn) if policy.isolation == "process" else None
+
+
+def _problem_of_isolation(fn: Callable[..., Any]) -> str | None:
+    if iscoroutinefunction(unwrap(fn)):
+        return 'isolation="process" is for sync steps; a cancelled async step ends at its next await'
+    if "<locals>" in getattr(fn, "__qualname__", ""):
+        return "a child process imports its body by name: write it at the top level of a module"
     return None
 
 

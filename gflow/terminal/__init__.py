@@ -91,6 +91,11 @@ class Terminal:
         view = self._view = View(session, verbose=self._verbose)
         return lambda at, events: self._hear(view, at, events)
 
+    def say(self, text: str) -> None:
+        """Print a line that belongs to no event of the run."""
+        with self._lock:
+            self._print([text])
+
     def close(self) -> None:
         """Take the live area away and end the thread; called again it does nothing."""
         self._over.set()

@@ -23,8 +23,11 @@ Checker = Literal["mypy", "pyright"]
 TIMEOUT: Final = 300
 """Seconds until a checker is given up."""
 
+NAME: Final = "gflow_check_wiring.py"
+"""The file in question, wherever it lies: mypy repeats from its cache what it said of the last one."""
+
 SHOWN: Final = 3
-"""How many lines are kept of what a checker says beside the matter."""
+"""How many lines are shown of what a checker says instead of checking."""
 
 
 class Complaint(NamedTuple):
@@ -42,14 +45,18 @@ class Complaint(NamedTuple):
 
     @property
     def text(self) -> str:
-        return f"{self.message} [{self.code}]"
+        return f"{self.message} [{self.code}]" if self.code else self.message
 
 
 class Judgement(NamedTuple):
-    """The first complaint about each line of the file that was checked, and all else that was said."""
+    """The first complaint about each line of the file that was checked, the complaints about other files.
+
+    `last_words` are the end of what else was said, and what is likely to be wrong if that is all.
+    """
 
     complaints: Mapping[int, Complaint]
-    otherwise: tuple[str, ...]
+    elsewhere: tuple[Complaint, ...]
+    last_words: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +90,14 @@ def judge(text: str, checker: Checker, root: Path) -> Judgement:
     if not command:
         raise UsageError(f"{checker} is not installed", f"pip install {tool.package}")
     with tempfile.TemporaryDirectory(prefix="gflow-") as folder:
-        path = Path(folder).resolve() / "gflow_check_wiring.py"
+        path = Path(folder) / NAME
         path.write_text(text, encoding="utf-8")
         done = _run([*command, *tool.arguments(path, root)], root)
-    said = list(tool.read(done.stdout))
-    here = [each for each in said if (root / each.file).resolve() == path]
-    elsewhere = [f"{each.file}:{each.line}: {each.text}" for each in said if each not in here][:SHOWN]
-    last_words = [*(done.stderr or done.stdout).strip().splitlines()[-SHOWN:], tool.needs]
-    return Judgement({each.line: each for each in reversed(here)}, tuple(elsewhere or last_words))
+    said = [each._replace(file=(root / each.file).resolve()) for each in tool.read(done.stdout)]
+    here = {each.line: each for each in reversed(said) if each.file.name == NAME}
+    words = (done.stderr or done.stdout.partition("{")[0]).strip().splitlines()
+    elsewhere = tuple(each for each in said if each.file.name != NAME)
+    return Judgement(here, elsewhere, (*words[-SHOWN:], tool.needs))
 
 
 def _command(checker: Checker) -> list[str]:
@@ -134,11 +141,11 @@ def _ask_mypy(file: Path, _root: Path) -> list[str]:
 
 def _read_mypy(report: str) -> Iterator[Complaint]:
     for line in report.splitlines():
-        each: dict[str, Any] = json.loads(line) if line.startswith("{") else {}
+        each = _document(line)
         if each.get("severity") == "error":
             message, details = each["message"], tuple((each["hint"] or "").splitlines())
             types = _types(r'has incompatible type "?(.+?)"?; expected "?(.+?)"?$', message)
-            yield Complaint(Path(each["file"]), each["line"], message, each["code"], types, details)
+            yield Complaint(Path(each["file"]), each["line"], message, each["code"] or "", types, details)
 
 
 def _ask_pyright(file: Path, root: Path) -> list[str]:
@@ -152,12 +159,25 @@ def _ask_pyright(file: Path, root: Path) -> list[str]:
 
 
 def _read_pyright(report: str) -> Iterator[Complaint]:
-    for each in json.loads(report)["generalDiagnostics"] if report.startswith("{") else ():
+    for each in _document(report).get("generalDiagnostics", ()):
         if each["severity"] == "error":
             message, *details = map(str.strip, each["message"].splitlines())
-            types = _types(r'of type "(.+)" cannot be assigned to .* of type "(.+)" in function', message)
-            line, code = each["range"]["start"]["line"] + 1, each.get("rule", "error")
-            yield Complaint(Path(each["file"]), line, message, code, types, tuple(details[1:]))
+            types = _types(
+                r'of type "(.+)" cannot be assigned to .* of type "(.+?)"(?: in function ".*")?$', message
+            )
+            line, code = each["range"]["start"]["line"] + 1, each.get("rule", "")
+            yield Complaint(
+                Path(each["file"]), line, message, code, types, tuple(details[1 if types else 0 :])
+            )
+
+
+def _document(text: str) -> dict[str, Any]:
+    """Return a JSON object, empty if the text is none: plugins print what they like."""
+    try:
+        document: dict[str, Any] = json.loads(text) if text.startswith("{") else {}
+    except ValueError:
+        return {}
+    return document
 
 
 def _types(pattern: str, message: str) -> tuple[str, str] | None:

@@ -55,24 +55,27 @@ LITERALS: Final = (bool, bytes, int, str, type(None))
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """What a line stands for: a parameter of a step or of its undo; without one, the call as a whole."""
+    """What a line stands for: a parameter of a step or of its undo; without one, the call as a whole.
+
+    `basis` is the line on which the value was computed, if it was: only if that is right, this can be.
+    """
 
     step: Node
     call: Node | Undo
     param: Param | None = None
+    basis: int | None = None
 
 
 @dataclass
 class Wiring:
     """The module, line by line; lines are counted from 1.
 
-    `names` says what it calls functions and classes, by their ids, and `inputs` which class types an input.
-    `edges` are what lines stand for, `proofs` the modules that a checker knows if it rejects a line.
+    `names` says what it calls functions and classes, by their ids; `edges` are what lines stand for, `proofs`
+    the modules that a checker knows if it rejects a line.
     """
 
     graph: Graph
     names: Mapping[int, str]
-    inputs: Mapping[str, type]
     lines: list[str] = field(default_factory=list[str])
     edges: dict[int, Edge] = field(default_factory=dict[int, Edge])
     proofs: dict[int, str] = field(default_factory=dict[int, str])
@@ -95,31 +98,31 @@ class Wiring:
     def add_call(self, step: Node, call: Node | Undo) -> None:
         """Add the call of a step, or of its undo, which takes the step's result first."""
         self.add(f"\n\nasync def wire_{len(self.lines)}() -> None:  # {step.name}")
-        values = [self._prepared(param) for param in call.params]
+        prepared = [self._prepared(call, param) for param in call.params]
         self.add(f"    {self.names[id(call.fn)]}(", Edge(step, call))
-        for number, (param, value) in enumerate(zip(call.params, values, strict=True)):
+        for number, (param, (value, basis)) in enumerate(zip(call.params, prepared, strict=True)):
             keyword = f"{param.name}=" if number or call is step else ""
-            self.add(f"        {keyword}{value},", Edge(step, call, param))
+            self.add(f"        {keyword}{value},", Edge(step, call, param, basis))
         self.add("    )")
 
-    def _prepared(self, param: Param) -> str:
+    def _prepared(self, call: Node | Undo, param: Param) -> tuple[str, int | None]:
         """Return the value of a parameter; the result of a generic step is first put in a variable.
 
         As an argument the call would be judged by what is wanted of it, not by what it gives.
         """
-        value = self._value(param)
+        value = self._value(call, param)
         if isinstance(param.source, StepSource) and _is_generic(self.graph.nodes[param.source.step]):
             self.add(f"    {param.name}_ = {value}")
-            return f"{param.name}_"
-        return value
+            return f"{param.name}_", len(self.lines)
+        return value, None
 
-    def _value(self, param: Param) -> str:
+    def _value(self, call: Node | Undo, param: Param) -> str:
         match param.source:
             case StepSource(name, key):
                 provider = self.graph.nodes[name]
                 return self._result(provider) + (_access(provider.returns, key) if key else "")
-            case InputSource(name) if name in self.inputs:
-                return self._input(self.inputs[name], name)
+            case InputSource(name):
+                return self._input(inputs_with(self.graph, call, name), name)
             case ConstantSource(value) if type(value) in LITERALS:
                 return repr(value)
             case ContextSource():
@@ -133,11 +136,12 @@ class Wiring:
             return "None" if step.is_empty else "ANY"
         result = f"{called}.returns"
         if _is_generic(step):
-            result = f"{called}({', '.join(f'{param.name}={self._value(param)}' for param in step.params)})"
+            given = [f"{param.name}={self._value(step, param)}" for param in step.params]
+            result = f"{called}({', '.join(given)})"
         return f"(await {result})" if step.is_async else result
 
-    def _input(self, cls: type, name: str) -> str:
-        if id(cls) not in self.names:
+    def _input(self, cls: type | None, name: str) -> str:
+        if cls is None or id(cls) not in self.names:
             return "ANY"
         may_be_absent = _is_mapping(cls) and not self.graph.inputs[name].required
         access = f".get({name!r})" if may_be_absent else _access(cls, name)
@@ -146,12 +150,8 @@ class Wiring:
 
 def write(graph: Graph) -> Wiring:
     """Return the wiring of a graph. What no module gives a name to is left out."""
-    functions = [call.fn.__module__ for _, call in calls(graph)]
-    inputs = _inputs(graph, functions)
-    used = dict.fromkeys([graph.module, *functions, *(cls.__module__ for cls in inputs.values())])
-    modules = [name for name in used if name in sys.modules and name.replace(".", "_").isidentifier()]
-    aliases = {module: f"m{number}" for number, module in enumerate(modules)}
-    wiring = Wiring(graph, _names(aliases), inputs)
+    aliases = {module: f"m{number}" for number, module in enumerate(_modules(graph))}
+    wiring = Wiring(graph, _names(aliases))
     wiring.add_proof(PREAMBLE, "gflow")
     for module, alias in aliases.items():
         wiring.add_proof(f"import {module} as {alias}\nmust_be_rejected({alias})", module)
@@ -169,11 +169,25 @@ def calls(graph: Graph) -> Iterator[tuple[Node, Node | Undo]]:
             yield step, step.undo
 
 
-def _inputs(graph: Graph, modules: list[str]) -> dict[str, type]:
-    """Return the class Inputs that types each input: the workflow's own, else that of another module."""
-    found = [graph.inputs_type, *(getattr(sys.modules.get(module), "Inputs", None) for module in modules)]
-    classes = [cls for cls in dict.fromkeys(found) if isinstance(cls, type)]
-    return {name: cls for cls in reversed(classes) for name in field_names(cls)}
+def inputs_with(graph: Graph, call: Node | Undo, name: str) -> type | None:
+    """Return the class Inputs that types an input: the one beside the function, else the workflow's."""
+    classes = (_inputs_beside(call), graph.inputs_type)
+    return next((cls for cls in classes if cls is not None and name in field_names(cls)), None)
+
+
+def _inputs_beside(call: Node | Undo) -> type | None:
+    cls = getattr(sys.modules.get(call.fn.__module__), "Inputs", None)
+    return cls if isinstance(cls, type) else None
+
+
+def _modules(graph: Graph) -> list[str]:
+    """Return the modules that functions and inputs are taken from, as far as an import can name them."""
+    everything = [call for _, call in calls(graph)]
+    classes = [graph.inputs_type, *map(_inputs_beside, everything)]
+    used = [graph.module, *(call.fn.__module__ for call in everything)]
+    used += [cls.__module__ for cls in classes if cls is not None]
+    names = dict.fromkeys(used)
+    return [name for name in names if name in sys.modules and name.replace(".", "_").isidentifier()]
 
 
 def _names(aliases: Mapping[str, str]) -> dict[int, str]:
