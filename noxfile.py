@@ -21,7 +21,7 @@ nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "uv|venv"
 nox.options.reuse_venv = "yes"
 nox.options.error_on_external_run = True
-nox.options.sessions = ["lint", "types", "tests", "docs", "wheel"]
+nox.options.sessions = ["lint", "types", "tests", "docs", "crash", "wheel"]
 
 WORKFLOW = '''\
 """Two steps, to see an installed gflow run."""
@@ -100,6 +100,13 @@ def docs(session: nox.Session) -> None:
     """Run every code block of README and gflow/docs, and compare the output shown."""
     install(session)
     session.run("python", "-m", "pytest", "tests/test_docs.py", *session.posargs)
+
+
+@nox.session(tags=["ci"])
+def crash(session: nox.Session) -> None:
+    """Break runs in every way, then gflow itself, and print what was noticed; --long: ten times as often."""
+    install(session)
+    session.run("python", "-m", "tests.crash", *session.posargs)
 
 
 @nox.session(tags=["ci"], venv_backend="venv", reuse_venv=False)

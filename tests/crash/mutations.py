@@ -6,15 +6,31 @@ applies them in forked children.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+import fcntl
+import pickle
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
 
-from gflow import agenda, bodies, events, journal
+from gflow import (
+    agenda,
+    bodies,
+    checkpoint,
+    compensation,
+    events,
+    inbox,
+    journal,
+    ownership,
+    rollback,
+    scheduler,
+)
+from gflow.checkpoint import Place, Unpicklable, keys
+from gflow.errors import JournalMoved, StoreError
 from gflow.state import State
 from gflow.stores import Round, memory, sqlite
+from gflow.stores.sqlite import files
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +38,30 @@ class Mutation:
     """A broken gflow: `with mutation.applied(): …`."""
 
     name: str
-    applied: Callable[[], AbstractContextManager[None]]
+    breaks: Callable[[], AbstractContextManager[None]]
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Break gflow in this process, and in the processes that it forks."""
+        with self.breaks():
+            ACTIVE.append(self.name)
+            try:
+                yield
+            finally:
+                ACTIVE.remove(self.name)
 
 
 ALL: dict[str, Mutation] = {}
 """Every mutation by name; there is nobody to call the functions below but this."""
+ACTIVE: list[str] = []
+"""The names of those that are applied: a process that is started anew has to apply them again."""
+_FOR_GOOD = ExitStack()
+
+
+def apply_for_good(names: Iterable[str]) -> None:
+    """Break this process for the rest of its life."""
+    for name in names:
+        _FOR_GOOD.enter_context(ALL[name].applied())
 
 
 def mutation(apply: Callable[[], Iterator[None]]) -> Mutation:
@@ -151,6 +186,130 @@ def shared_values() -> Iterator[None]:
         yield
 
 
+@mutation
+def signal_ignored() -> Iterator[None]:
+    """An interrupted run goes on admitting steps."""
+    with patch.object(scheduler.Scheduler, "stop", lambda self, status, reason="": None):
+        yield
+
+
+# ---------------------------------------------------------------- going back
+
+
+@mutation
+def undo_ascending() -> Iterator[None]:
+    """Steps are taken back in the order in which they completed."""
+    original = compensation.entries
+
+    def entries(state: State, steps: Iterable[str]) -> tuple[Any, ...]:
+        return original(state, steps)[::-1]
+
+    with patch.object(compensation, "entries", entries):
+        yield
+
+
+@mutation
+def undo_of_completed_only() -> Iterator[None]:
+    """What was begun and did not complete is not taken back, though it may have acted."""
+    original = compensation.entries
+
+    def entries(state: State, steps: Iterable[str]) -> tuple[Any, ...]:
+        return tuple(entry for entry in original(state, steps) if entry.completed)
+
+    with patch.object(compensation, "entries", entries):
+        yield
+
+
+@mutation
+def one_key_for_two_generations() -> Iterator[None]:
+    """What begins anew after a rollback uses the keys that were undone."""
+    original = bodies.Job.__init__
+
+    def init(self: Any, *arguments: Any) -> None:
+        original(self, *arguments)
+        self.key = "g0"
+
+    with patch.object(bodies.Job, "__init__", init):
+        yield
+
+
+@mutation
+def consumers_kept() -> Iterator[None]:
+    """A rollback forgets what the graph orders after what it takes back."""
+    original = rollback.Order.after
+
+    def after(self: Any, step: str, *, inclusive: bool = False) -> set[str]:
+        return set(sorted(original(self, step, inclusive=inclusive))[1:])
+
+    with patch.object(rollback.Order, "after", after):
+        yield
+
+
+# ---------------------------------------------------------------- the disk
+
+
+@mutation
+def synchronous_off() -> Iterator[None]:
+    """SQLite syncs nothing."""
+    original = sqlite._prepare
+
+    def prepare(connection: Any, *rest: Any) -> None:
+        original(connection, *rest)
+        connection.execute("PRAGMA synchronous = OFF")
+
+    with patch.object(sqlite, "_prepare", prepare):
+        yield
+
+
+@mutation
+def no_directory_sync() -> Iterator[None]:
+    """The name of a new file is not synced."""
+    with patch.object(files, "_sync_folder", lambda folder: None):
+        yield
+
+
+@mutation
+def no_blob_sync() -> Iterator[None]:
+    """The bytes of a large value are not synced."""
+
+    def write(self: Any, path: Any, payload: bytes) -> None:
+        with files._new_file(path) as file:
+            file.write(payload)
+
+    with patch.object(files.Blobs, "_write", write):
+        yield
+
+
+@mutation
+def torn_round() -> Iterator[None]:
+    """A round is written in two transactions: what happened, then its values."""
+    original = sqlite.SqliteStore.append
+
+    def append(self: Any, run: str, added: Round, values: bytes, row: Any = None) -> None:
+        original(self, run, added, b"", row)
+        self._writer.execute("UPDATE round SET vals = ? WHERE run = ? AND n = ?", (values, run, added.n))
+
+    with patch.object(sqlite.SqliteStore, "append", append):
+        yield
+
+
+@mutation
+def store_error_ignored() -> Iterator[None]:
+    """A round that cannot be written is not missed: the run goes on in memory."""
+    original = sqlite.SqliteStore.append
+
+    def append(self: Any, *round_: Any) -> None:
+        try:
+            original(self, *round_)
+        except JournalMoved:
+            raise
+        except StoreError:
+            self._fault = ""
+
+    with patch.object(sqlite.SqliteStore, "append", append):
+        yield
+
+
 # ---------------------------------------------------------------- one owner
 
 
@@ -165,4 +324,113 @@ def no_fence() -> Iterator[None]:
 
     replacing = sqlite._ADD_ROUND.replace("INSERT", "INSERT OR REPLACE")
     with patch.object(memory.MemoryStore, "append", append), patch.object(sqlite, "_ADD_ROUND", replacing):
+        yield
+
+
+@mutation
+def no_lock() -> Iterator[None]:
+    """A run can be claimed while another process has it."""
+
+    def try_lock(fd: int, kind: int) -> bool:
+        with suppress(BlockingIOError):
+            fcntl.flock(fd, kind | fcntl.LOCK_NB)
+        return True
+
+    with patch.object(ownership, "try_lock", try_lock):
+        yield
+
+
+# ---------------------------------------------------------------- signatures
+
+
+@mutation
+def unsigned_accepted() -> Iterator[None]:
+    """What carries no signature is believed."""
+    original = checkpoint.fits
+
+    def fits(ring: Any, mac: bytes, *parts: bytes, **size: int) -> bool:
+        return mac == b"" or original(ring, mac, *parts, **size)
+
+    with (
+        patch.object(checkpoint, "fits", fits),
+        patch.object(journal, "fits", fits),
+        patch.object(inbox, "fits", fits),
+    ):
+        yield
+
+
+@mutation
+def signature_ignored() -> Iterator[None]:
+    """A round is believed whatever its signature is."""
+    with patch.object(journal, "fits", lambda *parts, **size: True):
+        yield
+
+
+@mutation
+def unpickled_before_verified() -> Iterator[None]:
+    """A value is unpickled first, and refused afterwards."""
+    original = journal.verify
+
+    def verify(ring: Any, place: Any, tag: str, payload: bytes) -> None:
+        with suppress(Exception):
+            pickle.loads(payload)
+        original(ring, place, tag, payload)
+
+    with patch.object(journal, "verify", verify):
+        yield
+
+
+@mutation
+def rounds_unchained() -> Iterator[None]:
+    """A round's signature does not cover the one before it."""
+    sign, fits = journal.sign, journal.fits
+
+    def alone(ring: Any, kind: bytes, _before: bytes, *parts: bytes, **size: int) -> bytes:
+        return sign(ring, kind, b"", *parts, **size)
+
+    def fits_alone(ring: Any, mac: bytes, kind: bytes, _before: bytes, *parts: bytes, **size: int) -> bool:
+        return fits(ring, mac, kind, b"", *parts, **size)
+
+    with patch.multiple(journal, sign=alone, fits=fits_alone):
+        yield
+
+
+@mutation
+def place_unsigned() -> Iterator[None]:
+    """A value's signature does not cover the place that it belongs to."""
+    with patch.object(Place, "encode", lambda self: b""):
+        yield
+
+
+@mutation
+def loose_key_accepted() -> Iterator[None]:
+    """A key that others can read or replace signs all the same."""
+    with patch.object(keys, "_check", lambda path, found: None):
+        yield
+
+
+# ---------------------------------------------------------------- values and versions
+
+
+@mutation
+def unstorable_as_text() -> Iterator[None]:
+    """A value that cannot be pickled is stored as its repr, and nobody is told."""
+    original = bodies.dumps
+
+    def dumps(value: object, name: str = "result") -> bytes:
+        try:
+            return original(value, name)
+        except Unpicklable:
+            return pickle.dumps(repr(value))
+
+    with patch.object(bodies, "dumps", dumps):
+        yield
+
+
+@mutation
+def event_renamed() -> Iterator[None]:
+    """A later version writes and reads `done` under another name."""
+    kinds = {"completed" if name == "done" else name: kind for name, kind in events._KINDS.items()}
+    names = {kind: name for name, kind in kinds.items()}
+    with patch.multiple(events, _KINDS=kinds, _NAMES=names):
         yield

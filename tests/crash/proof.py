@@ -20,9 +20,9 @@ class Skipped(Exception):
 class Proof:
     """One fault test.
 
-    `check(count)` examines about `count` cases, returns how many it has examined, and raises Violation
-    at the first that breaks the promise. `tiny` is its count under pytest, `short` under `nox -s crash`;
-    `--long` takes ten times as many. `most` bounds the count where there are no more cases.
+    `check(count)` examines `count` cases, or so many of each kind, returns how many it has examined, and
+    raises Violation at the first that breaks the promise. `tiny` is its count under pytest, `short` under
+    `nox -s crash`; `--long` takes ten times as many, unless `most` says that there are no more.
     """
 
     name: str
@@ -32,3 +32,8 @@ class Proof:
     short: int
     mutations: tuple[Mutation, ...]
     most: int | None = None
+
+    def count(self, level: str) -> int:
+        """Return the count at a level: tiny, short or long."""
+        counts = {"tiny": self.tiny, "short": self.short, "long": 10 * self.short}
+        return min(counts[level], self.most or counts[level])
