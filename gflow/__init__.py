@@ -26,7 +26,7 @@ from gflow.errors import GflowError, Refused, WorkflowError
 from gflow.model import Graph, Policy, Progress, Retry, Run, StepError, StepState
 
 if TYPE_CHECKING:
-    from gflow.runner import arun, compile, resume, run  # noqa: A004  # gflow.compile is the word for it
+    from gflow.runner import arun, cancel, compile, fork, resume, run  # noqa: A004  # gflow.compile is the word for it
     from gflow.secret import Secret
     from gflow.shell import CommandFailed, CommandTimeout, Output, ash, sh
 
@@ -55,7 +55,9 @@ __all__ = [
     "agent",
     "arun",
     "ash",
+    "cancel",
     "compile",
+    "fork",
     "parallel",
     "resume",
     "run",
@@ -64,7 +66,7 @@ __all__ = [
     "task",
 ]
 
-_RUNNER = ("arun", "compile", "resume", "run")
+_RUNNER = ("arun", "cancel", "compile", "fork", "resume", "run")
 _SHELL = ("CommandFailed", "CommandTimeout", "Output", "ash", "sh")
 _LATER: dict[str, str] = {
     **dict.fromkeys(_RUNNER, "gflow.runner"),

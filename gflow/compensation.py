@@ -50,19 +50,20 @@ class Compensation:
         """Take back what the rollback under way has left, and return how it ended.
 
         `force` passes over what has no way back: irreversible steps, unfinished ones that may have acted,
-        undos that stay failed.
+        undos that stay failed. One with which the process has died again and again is not even tried.
         """
         reset = self.state.reset
         assert reset is not None, "a rollback is under way"
         order = Order(self.state.outline)
         held: set[str] = set()
         for entry in entries(self.state, reset.steps):
-            if entry.path not in held and not await self._take_back(entry) and not force:
+            if entry.path not in held and not await self._take_back(entry, force=force) and not force:
                 held |= order.before(entry.path)
-        rest = [name for name in reset.steps if name in self.state.slots and name not in held]
-        left = [e.path for e in entries(self.state, reset.steps) if e.path in held and e.treatment != "stays"]
+        slots = self.state.slots
+        rest = [n for n in reset.steps if n in slots and n not in held and not slots[n].origin]
+        left = [e.path for e in entries(self.state, reset.steps) if e.path in held and not e.stays]
         status: Status = "rollback_incomplete" if left else "rolled_back"
-        reason = f"to {reset.to}; left: {', '.join(left)}" if left else f"to {reset.to}"
+        reason = f"{reset.goal}; left: {', '.join(left)}" if left else reset.goal
         await self.commit([Reverted(rest), StatusChanged(status, reason)])
         return status
 
@@ -78,10 +79,12 @@ class Compensation:
         row = self._row() if any(isinstance(event, StatusChanged) for event in events) else None
         await to_thread.run_sync(lambda: self.journal.append(now, list(events), [], row))
 
-    async def _take_back(self, entry: Entry) -> bool:
+    async def _take_back(self, entry: Entry, *, force: bool) -> bool:
         """Return whether a step is taken back, or needs nothing."""
         if entry.treatment != "undo":
-            return entry.treatment == "stays"
+            return entry.stays
+        if force and self.state.slot(entry.path).deadly:
+            return False
         error = await self._undo(entry.path)
         await self.commit([Undone(entry.path, error)])
         return error is None

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from gflow.model import Durability, Effects, Kind, Policy, Retry
+    from gflow.notice import Notice
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -342,10 +343,12 @@ class Workflow:
 
     Defaults: `name` is the module's, `version` its `__version__`. `uses` lists imported steps that
     only a parameter's name uses (linters would delete their import). `durability` is "full" (survives a
-    power loss) or "process" (survives kill -9).
+    power loss) or "process" (survives kill -9). `notify` lists who is told what becomes of a run:
+    notifiers of `gflow.notify`, or functions that take a notice.
     """
 
     name: str | None = None
     version: str | None = None
     uses: Iterable[AnyStep] = field(default=())
     durability: Durability | None = None
+    notify: Iterable[Callable[[Notice], object]] = field(default=())

@@ -23,6 +23,7 @@ def run_document(run: Run) -> dict[str, Any]:
         "results": {name: run.steps[name].preview for name in run.results},
         "errors": [error_document(error) for error in run.errors],
         "steps": {name: step_document(step) for name, step in run.steps.items()},
+        "forked": dict(zip(("run", "at"), run.forked, strict=True)) if run.forked else None,
     }
 
 

@@ -28,7 +28,8 @@ class Outline(NamedTuple):
     """What the journal keeps of a step, so that a run can be shown without its module.
 
     `after` and `joins` are those of `model.Node`. `undo` is the first line of the undo's docstring (None:
-    there is no undo), and `takes_none` says that it also takes back what did not complete.
+    there is no undo), and `takes_none` says that it also takes back what did not complete. `body` and
+    `signature` are those of `fingerprint.Fingerprint`; None where nothing is known of them.
     """
 
     name: str
@@ -40,6 +41,8 @@ class Outline(NamedTuple):
     undo: str | None
     effects: str | None
     takes_none: bool = False
+    body: str | None = None
+    signature: str | None = None
 
 
 class Created(NamedTuple):
@@ -132,12 +135,21 @@ class Reset(NamedTuple):
     generation: int
     steps: list[str]
 
+    @property
+    def goal(self) -> str:
+        """Where the rollback leads, in words: `to STEP`, or `before STEP` if that is taken back as well."""
+        return f"{'before' if self.why == 'rerun' else 'to'} {self.to}"
+
 
 class Undone(NamedTuple):
-    """The undo of a step ended; `error` says why it stays failed, None that the step begins anew."""
+    """The undo of a step ended; `error` says why it stays failed, None that the step begins anew.
+
+    `deadly` says that it never ended: each time its process died with it.
+    """
 
     path: str
     error: str | None = None
+    deadly: bool = False
 
 
 class Reverted(NamedTuple):
@@ -146,14 +158,41 @@ class Reverted(NamedTuple):
     paths: list[str]
 
 
+class Forked(NamedTuple):
+    """This run is a fork of `run`: it shares what is before the step `at`."""
+
+    run: str
+    at: str
+
+
+class Adopted(NamedTuple):
+    """A step is completed here because it completed in `run`, where its value lies and stays.
+
+    `generation` and `attempt` are those in which it completed there: the value is signed with them. `outline`
+    is what the step was like then, None if it is still the same.
+    """
+
+    path: str
+    value: Ref | None
+    preview: str
+    seconds: float
+    degraded: str | None
+    run: str
+    generation: int
+    attempt: int
+    outline: Outline | None = None
+
+
 Event = (
     Created | Claimed | Started | Done | Tripped | Stopped | Told | StatusChanged | Reset | Undone | Reverted
-)
+    | Forked | Adopted
+)  # fmt: skip
 
 _KINDS: dict[str, type[Any]] = {
     "created": Created, "claimed": Claimed, "start": Started, "done": Done, "trip": Tripped,
     "stop": Stopped, "told": Told,
     "status": StatusChanged, "reset": Reset, "undone": Undone, "reverted": Reverted,
+    "forked": Forked, "adopted": Adopted,
 }  # fmt: skip
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 _dump = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
@@ -176,13 +215,19 @@ def decode(records: bytes) -> list[Event]:
 def _read(record: list[Any]) -> Event:
     kind = _KINDS[record[0]]
     fields: list[Any] = record[1 : 1 + len(kind._fields)]
-    if kind is Done and fields[1] is not None:
+    if kind in (Done, Adopted) and fields[1] is not None:
         fields[1] = Ref(*fields[1])
+    if kind is Adopted and fields[-1] is not None:
+        fields[-1] = _outline(fields[-1])
     if kind is Created:
-        fields[3] = [Outline(*step) for step in fields[3]]
+        fields[3] = [_outline(step) for step in fields[3]]
         fields[5] = Ref(*fields[5])
     if kind is Claimed:
         steps, inputs = fields[2:4]
-        fields[2:4] = [steps and [Outline(*step) for step in steps], inputs and Ref(*inputs)]
+        fields[2:4] = [steps and [_outline(step) for step in steps], inputs and Ref(*inputs)]
     event: Event = kind(*fields)
     return event
+
+
+def _outline(fields: list[Any]) -> Outline:
+    return Outline(*fields[: len(Outline._fields)])

@@ -77,6 +77,9 @@ class Policy:
 
     `isolation="process"` runs the body of a sync step in a child process of its own, which a timeout or a
     cancellation really ends. It costs the start of a Python, and arguments and result are pickled.
+
+    `version` speaks for the body of the step: a resumed run takes it for changed when the version is, and
+    only then.
     """
 
     severity: Mapping[type[BaseException], Severity] = field(
@@ -84,6 +87,7 @@ class Policy:
     )
     orphans: Orphans = "wait"
     isolation: Isolation = "thread"
+    version: str | None = None
 
 
 # ---------------------------------------------------------------- where a parameter's value comes from
@@ -215,7 +219,8 @@ class Graph:
     """A compiled workflow: every step in the order of the plan, every input, and what its result is.
 
     `outermost` is the group that is the workflow, None in a module without groups; `results` are the
-    steps whose values are the run's results. `inputs_type` is the module's class `Inputs`, if any.
+    steps whose values are the run's results. `inputs_type` is the module's class `Inputs`, if any;
+    `notify` is called with the notices of what becomes of a run.
     """
 
     name: str
@@ -228,6 +233,7 @@ class Graph:
     results: tuple[str, ...]
     inputs_type: type | None = None
     durability: Durability | None = None
+    notify: tuple[Callable[[Any], object], ...] = ()
 
     def leaves(self) -> list[Node]:
         """Return the tasks and agents, in the order of the plan."""
@@ -314,7 +320,8 @@ class Run:
     """One execution, as it was when it was looked at. Times are UTC.
 
     `results` holds the values of the run's results, loaded when they are asked for; `value` those of
-    any completed step. `errors` holds what stopped the run, `current` the leaves that run now.
+    any completed step. `errors` holds what stopped the run, `current` the leaves that run now. `forked`
+    names the run and the step at which this one was forked, if it was.
     """
 
     id: str
@@ -330,6 +337,7 @@ class Run:
     inputs: Mapping[str, str]
     progress: Progress
     reason: str = ""
+    forked: tuple[str, str] | None = None
     load: Callable[[str], Any] = field(default=_cannot_load, repr=False, compare=False)
     exceptions: Mapping[str, BaseException] = field(default_factory=dict[str, BaseException], repr=False)
 

@@ -154,7 +154,7 @@ def _read_owner(text: bytes, *, alive: bool) -> Owner:
     try:
         facts: dict[str, Any] = json.loads(text)
         return Owner(str(facts["host"]), int(facts["pid"]), str(facts["boot"]), float(facts["at"]), alive)
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return Owner("", 0, "", 0.0, alive)  # its process had no time to sign in
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 
 from gflow.annotations import admits_none
 from gflow.events import Outline
+from gflow.fingerprint import fingerprints
 from gflow.model import GROUPS, Graph, Progress, Run, Status, StepError, StepState, Undo
 from gflow.state import Slot, State
 
@@ -21,6 +22,8 @@ Medians = Mapping[str, float]
 Counted = TypeVar("Counted", Outline, StepState)
 
 NOTHING: Final = Slot()
+LONGEST: Final = 1e7
+"""Seconds that a step may have taken to count in an estimate: four months."""
 
 
 # ---------------------------------------------------------------- the outline of a workflow
@@ -28,6 +31,7 @@ NOTHING: Final = Slot()
 
 def outline(graph: Graph) -> list[Outline]:
     """Return what the journal keeps of a graph, in the order of the plan."""
+    prints = fingerprints(graph)
     return [
         Outline(
             node.name,
@@ -39,6 +43,7 @@ def outline(graph: Graph) -> list[Outline]:
             node.undo.doc.partition("\n")[0].rstrip(".") if node.undo else None,
             node.effects,
             takes_none=node.undo is not None and _takes_none(node.undo),
+            **prints[node.name]._asdict(),
         )
         for node in graph.nodes.values()
     ]
@@ -61,10 +66,21 @@ def medians(summaries: Iterable[str]) -> dict[str, float]:
     """Return the median seconds of each step over the summaries of earlier runs."""
     seconds: dict[str, list[float]] = {}
     for summary in summaries:
-        taken: Mapping[str, float] = json.loads(summary or "{}").get("seconds", {})
-        for step, value in taken.items():
+        for step, value in _taken(summary).items():
             seconds.setdefault(step, []).append(value)
     return {step: median(values) for step, values in seconds.items()}
+
+
+def _taken(summary: str) -> dict[str, float]:
+    """Return the seconds that the steps of a run took; nothing from a text that gflow did not write.
+
+    The list of runs is not signed: an estimate may be misled, and nothing else may come of it.
+    """
+    try:
+        found = {str(step): float(value) for step, value in json.loads(summary or "{}")["seconds"].items()}
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError):
+        return {}
+    return {step: value for step, value in found.items() if 0 <= value <= LONGEST}
 
 
 def summary(state: State) -> str:
@@ -72,7 +88,7 @@ def summary(state: State) -> str:
     seconds = {
         name: round(slot.seconds, 4)
         for name, slot in state.slots.items()
-        if slot.status == "completed" and slot.seconds
+        if slot.status == "completed" and slot.seconds and not slot.origin
     }
     return json.dumps({"seconds": seconds}, separators=(",", ":"))
 
@@ -199,6 +215,7 @@ def snapshot(
         inputs=state.previews,
         progress=progress(state, known or {}, now, ended=status != "running"),
         reason=state.reason if status == state.status else "",
+        forked=state.forked and (state.forked.run, state.forked.at),
         load=load,
         exceptions=exceptions or {},
     )

@@ -56,7 +56,7 @@ def _load_file(path: Path) -> ModuleType:
     path = path.resolve()
     base = root(path.parent)
     _come_first(base)
-    name = ".".join(path.relative_to(base).with_suffix("").parts)
+    name = ".".join(path.relative_to(_home(path, base)).with_suffix("").parts)
     name = name.removesuffix(".__init__")
     if not all(part.isidentifier() for part in name.split(".")):
         raise UsageError(
@@ -70,6 +70,20 @@ def _load_file(path: Path) -> ModuleType:
         return module
     other = getattr(module, "__file__", "a built-in one")
     raise UsageError(f"`{path.name}` is hidden by another module of that name, {other}", "rename it")
+
+
+def _home(path: Path, base: Path) -> Path:
+    """Return the folder that a file's dotted name begins in: the root, or one below that holds its package.
+
+    If `src` is on sys.path, src/pkg/flow.py is `pkg.flow` to all others, and no second module to gflow. The
+    current folder does not count: `python -m` has put it there.
+    """
+    found = {Path(entry).resolve() for entry in sys.path if entry} - {Path.cwd()}
+    for folder in path.parents:
+        package = folder / path.relative_to(folder).parts[0]
+        if folder == base or (folder in found and (package / "__init__.py").is_file()):
+            return folder
+    return base
 
 
 def _is_from(module: ModuleType, path: Path) -> bool:

@@ -16,14 +16,14 @@ from gflow.state import Slot, State
 
 START: Final = "start"
 
-Treatment = Literal["undo", "stays", "irreversible", "unclear"]
-"""What becomes of a step: its undo runs; it has none; it cannot be undone; or it may have acted, and
-its undo needs a result that there is not."""
+Treatment = Literal["undo", "stays", "adopted", "irreversible", "unclear"]
+"""What becomes of a step: its undo runs; it has none; it belongs to the run that this one is a fork of; it
+cannot be undone; or it may have acted, and its undo needs a result that there is not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One step that was begun, in the order of the rollback."""
+    """One step that was begun, in the order of the rollback; or that was adopted, from the run `origin`."""
 
     path: str
     treatment: Treatment
@@ -31,6 +31,12 @@ class Entry:
     is_group: bool = False
     doc: str = ""
     preview: str = ""
+    origin: str | None = None
+
+    @property
+    def stays(self) -> bool:
+        """Whether there is nothing to do: the rollback does not touch what the step has done."""
+        return self.treatment in ("stays", "adopted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +72,13 @@ def plan(state: State, to: str, *, inclusive: bool = False) -> Plan:
 
 
 def entries(state: State, steps: Iterable[str]) -> tuple[Entry, ...]:
-    """Return those of the steps that have begun in their generation, in the order to take them back."""
+    """Return those of the steps that have begun in their generation, in the order to take them back.
+
+    What was adopted from another run has not begun here; it comes last, and stays.
+    """
     outlines = {step.name: step for step in state.outline}
     begun = [(state.slots[n], outlines[n]) for n in steps if n in state.slots and n in outlines]
-    begun = [(slot, step) for slot, step in begun if slot.began is not None]
+    begun = [(slot, step) for slot, step in begun if slot.began is not None or slot.origin]
     return tuple(_entry(slot, step) for slot, step in sorted(begun, key=_urgency, reverse=True))
 
 
@@ -80,8 +89,10 @@ def _urgency(begun: tuple[Slot, Outline]) -> tuple[bool, int]:
 
 def _entry(slot: Slot, step: Outline) -> Entry:
     completed = slot.done is not None
-    treatment = _treatment(step, completed)
-    return Entry(step.name, treatment, completed, step.kind in GROUPS, step.undo or "", slot.preview or "")
+    treatment: Treatment = "adopted" if slot.origin else _treatment(step, completed)
+    return Entry(
+        step.name, treatment, completed, step.kind in GROUPS, step.undo or "", slot.preview or "", slot.origin
+    )
 
 
 def _treatment(step: Outline, completed: bool) -> Treatment:

@@ -13,30 +13,46 @@ from collections.abc import (
     AsyncGenerator,
     Awaitable,
     Callable,
-    Generator,
+    Collection,
     Mapping,
     Sequence,
 )
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from types import ModuleType
 from typing import Any, Final
 
 import anyio
+import anyio.abc
 
-from gflow import __version__, compiler, failure, inbox, inputs, progress, project, rollback, secret
+from gflow import (
+    __version__,
+    compiler,
+    drift,
+    failure,
+    inbox,
+    inputs,
+    poison,
+    progress,
+    project,
+    retention,
+    rollback,
+    secret,
+)
+from gflow.adoption import adopted
 from gflow.agenda import Agenda
-from gflow.checkpoint import Place, dumps, unpickle
+from gflow.checkpoint import Keys, Place, dumps, unpickle
 from gflow.compensation import Compensation
 from gflow.decorators import Step
 from gflow.errors import BadInputs, RunOwned, UsageError
-from gflow.events import Claimed, Created, Event, Outline, Ref, Reset, StatusChanged
+from gflow.events import Adopted, Claimed, Created, Event, Forked, Outline, Ref, Reset, StatusChanged
 from gflow.journal import Journal
 from gflow.model import Graph, Run, StepError
+from gflow.notify.outbox import Outbox
 from gflow.scheduler import Opening, Scheduler
 from gflow.session import Session, Settings, claimed, find, new_id, opened, working
 from gflow.state import State
-from gflow.stores import RunRow
+from gflow.stores import RunRow, Store
 from gflow.suggest import did_you_mean
 
 Target = ModuleType | Step[..., Any] | str
@@ -93,6 +109,15 @@ def resume(run_id: str, /, **changed: Any) -> Run:
     return in_own_loop(lambda: go_on(run_id, changed, Settings(signals=True)))
 
 
+def fork(run_id: str, /, *, at: str, **changed: Any) -> Run:
+    """Begin a new run that shares what `run_id` has completed before the step `at`, and undo nothing.
+
+    `at` and all that comes after it run anew, with the workflow as it is now. `changed` replaces inputs that
+    no shared step has taken. Raises UsageError for an unknown id or step.
+    """
+    return in_own_loop(lambda: fork_run(run_id, at, changed, Settings(signals=True)))
+
+
 def in_own_loop(main: Callable[[], Awaitable[Run]]) -> Run:
     """Drive a run in a loop of its own; inside a running loop that would block it, so say what to write."""
     if is_in_loop():
@@ -119,16 +144,22 @@ async def start(graph: Graph, given: Mapping[str, object], settings: Settings) -
         run_id = new_id(store)
         with claimed(settings, run_id) as outliving:
             journal = Journal(store, run_id, keys)
-            ref, payload = _sealed_inputs(journal, values)
-            created = Created(
-                graph.name, graph.version, graph.module, progress.outline(graph), list(graph.results),
-                ref, _previews(values), __version__, platform.python_version(),
-            )  # fmt: skip
+            created, payload = _created(graph, journal, values)
             events: list[Event] = [created, _claimed(), StatusChanged("running")]
-            with working(
+            async with _at_work(
                 settings, store, keys, journal, outliving, graph=graph, state=State(), values=values
             ) as session:
                 return await _drive(session, events, [payload])
+
+
+def _created(graph: Graph, journal: Journal, values: Mapping[str, Any]) -> tuple[Created, bytes]:
+    """Return the first event of a run, and the value that it refers to."""
+    ref, payload = _sealed_inputs(journal, values)
+    created = Created(
+        graph.name, graph.version, graph.module, progress.outline(graph), list(graph.results),
+        ref, _previews(values), __version__, platform.python_version(),
+    )  # fmt: skip
+    return created, payload
 
 
 async def go_on(
@@ -144,24 +175,125 @@ async def go_on(
     A rollback that was under way is finished, and nothing more. `rerun` takes a step back first, with all
     that comes after it.
     """
-    with _taken_over(run_id, settings, workflow) as session:
+    async with _taken_over(run_id, settings, workflow) as session:
         state = session.state
         await session.settle_orphans()
-        if state.status == "rolling_back":
-            return await _finish_rollback(session, [_claimed()], force=False)
-        if state.status == "rollback_incomplete" and state.reset:
-            raise UsageError(
-                f"the rollback of run {session.run} to {state.reset.to} is incomplete: {state.reason}",
-                f"gflow rollback {session.run} --to {state.reset.to} tries it again, --force passes over it",
-            )
-        if rerun is not None:
-            plan = _planned(session, rerun, inclusive=True)
+        if verdict := poison.verdict(state):
+            return _give_up(session, verdict)
+        if not _is_rerun_under_way(state, rerun):
+            if state.status == "rolling_back":
+                return await _finish_rollback(session, [_claimed()], force=False)
+            if state.status == "rollback_incomplete" and state.reset:
+                raise _incomplete(session.run, state.reset, state.reason)
+        if state.status == "completed" and not changed and rerun is None:
+            return session.snapshot()
+        plan = None if rerun is None else _planned(session, rerun, inclusive=True)
+        values = _values_from_now_on(session, changed, plan.steps if plan else ())
+        steps = progress.outline(session.graph)
+        _heed_drift(session, steps, plan.steps if plan else ())
+        if plan is not None:
+            _refuse_adopted(plan)
+            _refuse_irreversible(plan, f"gflow rollback {session.run} --to {rerun} --force keeps `{rerun}`")
             ended = await _roll_back(session, plan, "rerun", force=False)
             if ended.status != "rolled_back":
                 return ended
-        if state.status == "completed" and not changed:
-            return session.snapshot()
-        return await _drive(session, *_taking_up(session, changed))
+        return await _drive(session, *_taking_up(session, steps, values))
+
+
+def _is_rerun_under_way(state: State, step: str | None) -> bool:
+    """Tell whether the rollback that begins a rerun of `step` has not come to its end."""
+    return (
+        state.status in ("rolling_back", "rollback_incomplete")
+        and state.reset is not None
+        and (state.reset.why, state.reset.to) == ("rerun", step)
+    )
+
+
+def _incomplete(run_id: str, reset: Reset, reason: str) -> UsageError:
+    back = f"gflow rollback {run_id} --to {reset.to}"
+    again = f"gflow resume {run_id} --rerun {reset.to}" if reset.why == "rerun" else back
+    return UsageError(
+        f"the rollback of run {run_id} is incomplete: {reason}",
+        f"{again} tries it again; {back} --force passes over it",
+    )
+
+
+def _give_up(session: Session, verdict: Sequence[Event]) -> Run:
+    _write(session, [_claimed(), *verdict])
+    return session.snapshot()
+
+
+# ---------------------------------------------------------------- a new run from an old one
+
+
+async def fork_run(
+    run_id: str,
+    at: str,
+    changed: Mapping[str, object],
+    settings: Settings,
+    *,
+    workflow: Target | None = None,
+) -> Run:
+    """Create a run that shares what another has completed before the step `at`, and drive it to its end.
+
+    The other run may still be running: what has completed in it is true, and stays. Raises UsageError if
+    the workflow has no step `at`, or a shared step has taken an input that is changed.
+    """
+    with opened(settings, "resume") as (store, keys):
+        origin = find(store, run_id).id
+        first = Journal(store, origin, keys)
+        state = State().fold(first.load())
+        assert state.created is not None, "a journal begins with the creation of its run"
+        graph = compile(workflow or state.created.module)
+        shared, drifts = _shared(graph, state, origin, at)
+        values = _shared_inputs(graph, _stored_inputs(state, first), changed, shared)
+        new = new_id(store)
+        with claimed(settings, new) as outliving:
+            journal = Journal(store, new, keys)
+            created, payload = _created(graph, journal, values)
+            events: list[Event] = [
+                created, Forked(origin, at), *shared, _claimed(), StatusChanged("running", f"forked at {at}")
+            ]  # fmt: skip
+            async with _at_work(
+                settings, store, keys, journal, outliving, graph=graph, state=State(), values=values
+            ) as session:
+                with retention.put_off(settings.folder):
+                    retention.ensure_kept(store, {step.run for step in shared})
+                    _write(session, events, [payload])
+                for each in drifts:
+                    session.say(drift.warning(origin, each))
+                return await _drive(session, [], [])
+
+
+def _shared(graph: Graph, state: State, origin: str, at: str) -> tuple[list[Adopted], list[drift.Drift]]:
+    """Return what a fork takes over, and what of it has changed since. Raises UsageError if it cannot be."""
+    if at not in graph.nodes:
+        near = did_you_mean(at, graph.nodes)
+        raise UsageError(f"{graph.name} has no step `{at}`", near or f"steps: {', '.join(graph.nodes)}")
+    if state.status in ("rolling_back", "rollback_incomplete"):
+        raise UsageError(
+            f"run {origin} is {state.status}: what it has completed may not stand any more",
+            f"finish that first: gflow show {origin}",
+        )
+    steps = progress.outline(graph)
+    shared = adopted(state, origin, steps, at)
+    kept = {step.path for step in shared}
+    return shared, _drifts(state, graph, origin, steps, [name for name in state.slots if name not in kept])
+
+
+def _shared_inputs(
+    graph: Graph, values: Mapping[str, Any], changed: Mapping[str, object], shared: Sequence[Adopted]
+) -> dict[str, Any]:
+    """Return the inputs of a fork: those of the other run, with some replaced."""
+    completed = {step.path for step in shared}
+    for name in changed:
+        consumers = graph.inputs[name].consumers if name in graph.inputs else ()
+        used = [step for step in consumers if step in completed]
+        if used:
+            steps = ", ".join(f"`{step}`" for step in used)
+            raise UsageError(f"`{name}` cannot be changed: {steps} completed with it", f"fork at `{used[0]}`")
+    kept = {name: value for name, value in values.items() if name in graph.inputs}
+    return inputs.bind(graph, kept | dict(changed))
 
 
 async def cancel_run(run_id: str, settings: Settings) -> Run:
@@ -176,6 +308,7 @@ async def cancel_run(run_id: str, settings: Settings) -> Run:
             )
         try:
             with claimed(settings, row.id):
+                retention.ensure_kept(store, [row.id])
                 _write_off(state.fold(journal.load()), journal, row)
         except RunOwned:
             inbox.say(store, keys, row.id, "cancel", state.session)
@@ -206,22 +339,39 @@ async def roll_back(
     `agreed` is shown the plan first; if it says no, nothing is touched. Raises UsageError for a step that
     the run does not have, and for an irreversible one among those to take back, unless `force`.
     """
-    with _taken_over(run_id, settings, workflow) as session:
+    async with _taken_over(run_id, settings, workflow) as session:
         reset = session.state.reset
         if session.state.status == "rolling_back" and reset is not None and reset.to != to:
             raise UsageError(
                 f"run {session.run} is being rolled back to {reset.to}",
                 f"gflow resume {session.run} finishes that",
             )
+        if session.state.status == "rolling_back" and (verdict := poison.verdict(session.state)):
+            given_up = _give_up(session, verdict)
+            if not force:
+                return given_up
         plan = _planned(session, to)
-        blocking = plan.having("irreversible")
-        if blocking and not force:
-            names = ", ".join(f"`{entry.path}`" for entry in blocking)
-            raise UsageError(f"{names} cannot be undone; nothing was touched", "--force passes over it")
+        if not force:
+            _refuse_irreversible(plan, "--force passes over it")
         if not agreed(plan):
             return session.snapshot()
         await session.settle_orphans()
-        return await _roll_back(session, plan, "rollback", force=force)
+        why = "rerun" if _is_rerun_under_way(session.state, to) else "rollback"
+        return await _roll_back(session, plan, why, force=force)
+
+
+def _refuse_irreversible(plan: rollback.Plan, remedy: str) -> None:
+    names = ", ".join(f"`{entry.path}`" for entry in plan.having("irreversible"))
+    if names:
+        raise UsageError(f"{names} cannot be undone; nothing was touched", remedy)
+
+
+def _refuse_adopted(plan: rollback.Plan) -> None:
+    for entry in plan.having("adopted")[-1:]:
+        raise UsageError(
+            f"`{entry.path}` belongs to run {entry.origin} and cannot run again here",
+            f"gflow fork {entry.origin} --at {plan.to}",
+        )
 
 
 def _planned(session: Session, to: str, *, inclusive: bool = False) -> rollback.Plan:
@@ -229,18 +379,21 @@ def _planned(session: Session, to: str, *, inclusive: bool = False) -> rollback.
 
 
 def rollback_plan(state: State, run_id: str, to: str, *, inclusive: bool = False) -> rollback.Plan:
-    """Return the plan of a rollback. Raises UsageError if the run has no step `to`."""
+    """Return the plan of a rollback. Raises UsageError if the run has no step `to`.
+
+    `inclusive` takes back `to` as well, and so does what goes on with a rerun of it.
+    """
     names = [step.name for step in state.outline]
     if to != rollback.START and to not in names:
         near = did_you_mean(to, [*names, rollback.START])
         raise UsageError(f"run {run_id} has no step `{to}`", near or f"steps: {', '.join(names)}, or start")
-    return rollback.plan(state, to, inclusive=inclusive)
+    return rollback.plan(state, to, inclusive=inclusive or _is_rerun_under_way(state, to))
 
 
 async def _roll_back(session: Session, plan: rollback.Plan, why: str, *, force: bool) -> Run:
     generation = session.state.generation + 1
     reset = Reset(why, plan.to, generation, list(plan.steps))
-    events: list[Event] = [_claimed(), reset, StatusChanged("rolling_back", f"to {plan.to}")]
+    events: list[Event] = [_claimed(), reset, StatusChanged("rolling_back", reset.goal)]
     return await _finish_rollback(session, events, force=force)
 
 
@@ -259,37 +412,84 @@ async def _finish_rollback(session: Session, events: Sequence[Event], *, force: 
     return session.snapshot()
 
 
-def _taking_up(session: Session, changed: Mapping[str, object]) -> tuple[list[Event], list[bytes]]:
-    """Return the events that begin this session's work, and the values that they refer to."""
-    outline = progress.outline(session.graph)
-    claim = _claimed(None if outline == session.state.outline else outline)
-    payloads: list[bytes] = []
+def _values_from_now_on(
+    session: Session, changed: Mapping[str, object], taken_back: Collection[str]
+) -> dict[str, Any] | None:
+    """Return the inputs if some are changed; refuse what cannot be used, before anything is touched.
+
+    `taken_back` are steps that will have completed with nothing.
+    """
     if changed:
-        values = _with_changes(session.graph, session.state, session.bodies.inputs, changed)
+        return _with_changes(session, changed, taken_back)
+    if problems := inputs.unreadable(session.bodies.inputs):
+        raise BadInputs(problems)
+    return None
+
+
+def _heed_drift(session: Session, steps: Sequence[Outline], anew: Collection[str]) -> None:
+    """Say which completed steps have changed. Raises UsageError if a value no longer fits who reads it."""
+    for each in _drifts(session.state, session.graph, session.run, steps, anew):
+        session.say(drift.warning(session.run, each))
+
+
+def _drifts(
+    state: State, graph: Graph, run_id: str, steps: Sequence[Outline], anew: Collection[str]
+) -> list[drift.Drift]:
+    drifts = drift.find(state, graph, steps, anew)
+    refused = [each for each in drifts if each.is_refused]
+    if refused:
+        raise UsageError(*drift.refusal(run_id, refused))
+    return drifts
+
+
+def _taking_up(
+    session: Session, steps: list[Outline], values: dict[str, Any] | None
+) -> tuple[list[Event], list[bytes]]:
+    """Return the events that begin this session's work, and the values that they refer to."""
+    claim = _claimed(None if steps == session.state.outline else steps)
+    payloads: list[bytes] = []
+    if values is not None:
         ref, payload = _sealed_inputs(session.journal, values)
         claim, payloads = claim._replace(inputs=ref, previews=_previews(values)), [payload]
         session.bodies.inputs = values
-    elif problems := inputs.unreadable(session.bodies.inputs):
-        raise BadInputs(problems)
     return [claim, StatusChanged("running", "resumed")], payloads
 
 
-@contextmanager
-def _taken_over(run_id: str, settings: Settings, workflow: Target | None) -> Generator[Session, None, None]:
+@asynccontextmanager
+async def _taken_over(
+    run_id: str, settings: Settings, workflow: Target | None
+) -> AsyncGenerator[Session, None]:
     """Claim an existing run and fold its journal; the module is the one that the journal names."""
     with opened(settings, "resume") as (store, keys):
         row = find(store, run_id)
         with claimed(settings, row.id) as outliving:
+            retention.ensure_kept(store, [row.id])
             journal = Journal(store, row.id, keys)
             state = State().fold(journal.load())
             assert state.created is not None, "a journal begins with the creation of its run"
             graph = compile(workflow or state.created.module)
             values = _stored_inputs(state, journal)
             inputs.unreadable(values)  # those that can be read are masked; only a step needs the others
-            with working(
+            async with _at_work(
                 settings, store, keys, journal, outliving, graph=graph, state=state, values=values
             ) as session:
                 yield session
+
+
+@asynccontextmanager
+async def _at_work(
+    settings: Settings, store: Store, keys: Keys, journal: Journal, outliving: set[str],
+    *, graph: Graph, state: State, values: Mapping[str, Any],
+) -> AsyncGenerator[Session, None]:  # fmt: skip
+    """Set up one process's work on a run; its notifiers hear of it, and are waited for at its end."""
+    outbox = Outbox(graph.notify)
+    listeners = [*settings.listeners, *([outbox.listener] if graph.notify else [])]
+    with working(
+        replace(settings, listeners=listeners), store, keys, journal, outliving,
+        graph=graph, state=state, values=values,
+    ) as session:  # fmt: skip
+        yield session
+        await outbox.settle()
 
 
 def _claimed(steps: list[Outline] | None = None) -> Claimed:
@@ -319,12 +519,13 @@ def _inputs_place(run_id: str, number: int) -> Place:
 
 
 def _with_changes(
-    graph: Graph, state: State, values: Mapping[str, Any], changed: Mapping[str, object]
+    session: Session, changed: Mapping[str, object], taken_back: Collection[str]
 ) -> dict[str, Any]:
     """Return the inputs with some replaced; one that a completed step has taken cannot be."""
+    graph, values = session.graph, session.bodies.inputs
     for name in changed:
-        spec = graph.inputs.get(name)
-        used = [step for step in (spec.consumers if spec else ()) if state.is_done(step)]
+        consumers = graph.inputs[name].consumers if name in graph.inputs else ()
+        used = [step for step in consumers if session.state.is_done(step) and step not in taken_back]
         if used:
             steps = ", ".join(f"`{step}`" for step in used)
             raise UsageError(f"`{name}` cannot be changed: {steps} completed with it", "start a new run")
@@ -333,6 +534,15 @@ def _with_changes(
 
 
 # ---------------------------------------------------------------- the shared middle
+
+
+def _write(session: Session, events: Sequence[Event], payloads: Sequence[bytes] = ()) -> None:
+    """Let events become true while nothing of the run works yet."""
+    now = session.clock.now()
+    for event in events:
+        session.state.apply(now, event)
+    session.listen()
+    session.journal.append(now, events, payloads, _row(session))
 
 
 async def _drive(session: Session, events: list[Event], payloads: list[bytes]) -> Run:
@@ -398,14 +608,17 @@ async def _interruptible(scheduler: Scheduler, signals: bool) -> AsyncGenerator[
         yield
         return
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_obey_signals, scheduler)
+        await tasks.start(_obey_signals, scheduler)  # before any body: whoever sees one may send a signal
         yield
         tasks.cancel_scope.cancel()
 
 
-async def _obey_signals(scheduler: Scheduler) -> None:
+async def _obey_signals(
+    scheduler: Scheduler, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+) -> None:
     """The first signal lets running steps end within a grace period; a second one ends at once."""
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as numbers:
+        task_status.started()
         async with anyio.create_task_group() as tasks:
             asked = False
             async for number in numbers:

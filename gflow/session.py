@@ -80,13 +80,14 @@ class Session:
         Raises OrphanAlive.
         """
         if self.settings.folder is not None:
-            await orphans.settle_all(self.settings.folder, self.run, self._policy_of_orphans, self._say)
+            await orphans.settle_all(self.settings.folder, self.run, self._policy_of_orphans, self.say)
 
     def _policy_of_orphans(self, step: str) -> Orphans:
         node = self.graph.nodes.get(step)
         return node.policy.orphans if node else "wait"  # it is no longer in the workflow
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
+        """Say something before the work begins, where a person sees it, and in the run's log."""
         self.settings.say(text)
         if self.bodies.log is not None:
             self.bodies.log.write(None, None, "WARNING", text)
@@ -121,7 +122,7 @@ def working(
 
     def ref_of(path: str) -> tuple[Ref | None, Place]:
         slot = state.slot(path)
-        return slot.ref, Place(run, path, slot.generation, slot.attempt)
+        return slot.ref, Place(slot.origin or run, path, slot.generation, slot.attempt)
 
     with ExitStack() as stack:
         log: RunLog | None = None
@@ -150,6 +151,7 @@ def find(store: Store, run_id: str) -> RunRow:
     rows = store.runs(1) if run_id == "last" else store.find(run_id)
     rows = [row for row in rows if row.id == run_id] or rows
     if len(rows) == 1:
+        store.value(rows[0].id, 1, 0, 0)  # the list is not signed: a row may stand there without a journal
         return rows[0]
     if rows:
         names = ", ".join(f"{row.id} ({row.workflow}, {row.status})" for row in rows[:5])

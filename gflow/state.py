@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gflow.events import (
+    Adopted,
     Claimed,
     Created,
     Done,
     Event,
+    Forked,
     Outline,
     Ref,
     Reset,
@@ -26,12 +28,16 @@ from gflow.model import Frame, Status, StepError
 class Slot:
     """What the journal says about one step in its generation: how often it was rolled back and begun anew.
 
-    `began` and `done` are the places in the journal of its last start and of its completion.
+    `began` and `done` are the places in the journal of its last start and of its completion. `origin` is
+    the run in which it completed, if that is another one: then it belongs to that run, and so does its value.
+    `deadly` says that its undo never ended, because the process died with it again and again. `outline` is
+    what a completed step was like when it completed, None if that is the outline of the run.
     """
 
     __slots__ = (
-        "attempt", "began", "degraded", "done", "ended", "error", "failures", "generation", "kept", "preview",
-        "ref", "retry_at", "rung", "seconds", "started", "status", "undo_error",
+        "attempt", "began", "deadly", "degraded", "done", "ended", "error", "failures", "generation", "kept",
+        "origin", "outline", "preview", "ref", "retry_at", "rung", "seconds", "started", "status",
+        "undo_error",
     )  # fmt: skip
 
     def __init__(self, generation: int = 0) -> None:
@@ -40,7 +46,10 @@ class Slot:
         self.generation = generation
         self.began: int | None = None
         self.done: int | None = None
+        self.origin: str | None = None
+        self.outline: Outline | None = None
         self.undo_error: str | None = None
+        self.deadly = False
         self.rung = 0
         self.failures = 0
         self.retry_at: float | None = None
@@ -59,7 +68,8 @@ class State:
 
     `slots` holds the steps that the journal has spoken of, by path; `open` those whose attempt runs.
     `session` counts how often a process has taken the run over, `lost` how often in a row one died
-    without any progress. `reset` is the rollback that is under way, or was left incomplete.
+    without any progress, and `suspects` names the steps that ran each time. `reset` is the rollback that is
+    under way, or was left incomplete.
     """
 
     def __init__(self) -> None:
@@ -74,7 +84,9 @@ class State:
         self.open: dict[str, None] = {}
         self.session = 0
         self.lost = 0
+        self.suspects: set[str] = set()
         self.heard = 0
+        self.forked: Forked | None = None
         self.reset: Reset | None = None
         self.generation = 0
         self._events = 0
@@ -99,7 +111,7 @@ class State:
                 self.apply(at, event)
         return self
 
-    def apply(self, at: float, event: Event) -> None:  # noqa: C901  # one case for each event
+    def apply(self, at: float, event: Event) -> None:  # noqa: C901, PLR0912  # one case for each event
         """Let one event, written at `at` (Unix seconds), become true."""
         self._events += 1
         match event:
@@ -120,12 +132,15 @@ class State:
             case Created():
                 self._created(at, event)
             case Reset():
-                self.reset = event
-                self.generation = event.generation
+                self._reset(event)
             case Undone():
                 self._undone(event)
             case Reverted():
                 self._begin_anew(event.paths)
+            case Forked():
+                self.forked = event
+            case Adopted():
+                self._adopted(event)
 
     # ------------------------------------------------------------ one method per event
 
@@ -139,14 +154,27 @@ class State:
     def _claimed(self, event: Claimed) -> None:
         """Attempts that were open when the last process ended are lost; their number stays."""
         self.session += 1
-        self.lost = self.lost + 1 if self.status in ("running", "rolling_back") else 0
+        if self.status in ("running", "rolling_back"):
+            self.suspects = self.suspects.intersection(self.open) if self.lost else set(self.open)
+            self.lost += 1
+        else:
+            self.lost = 0
         self.owner = event
-        self.outline = event.steps or self.outline
+        if event.steps is not None:
+            self._changed(event.steps)
         self.inputs = event.inputs or self.inputs
         self.previews = event.previews or self.previews
         for path in self.open:
             self.slots[path].status = "pending"
         self.open.clear()
+
+    def _changed(self, steps: list[Outline]) -> None:
+        """The workflow has changed: what completed was what it was."""
+        before = {step.name: step for step in self.outline}
+        for path, slot in self.slots.items():
+            if slot.status == "completed":
+                slot.outline = slot.outline or before.get(path)
+        self.outline = steps
 
     def _status(self, at: float, event: StatusChanged) -> None:
         self.status = event.status  # type: ignore[assignment]  # the journal holds nothing but statuses
@@ -165,12 +193,30 @@ class State:
                 slot.status = "pending"
                 slot.rung = slot.failures = 0
 
+    def _reset(self, event: Reset) -> None:
+        if self.status != "rolling_back":  # the deaths of the run are not those of its rollback
+            self.lost = 0
+        self.reset = event
+        self.generation = event.generation
+
     def _undone(self, event: Undone) -> None:
-        self.lost = 0
         if event.error is None:
+            self.lost = 0
             self._begin_anew([event.path])
-        else:
-            self.slot(event.path).undo_error = event.error
+        else:  # that is no progress: it fails again whenever the rollback goes on
+            slot = self.slot(event.path)
+            slot.undo_error, slot.deadly = event.error, event.deadly
+
+    def _adopted(self, event: Adopted) -> None:
+        slot = self.slot(event.path)
+        slot.status = "completed"
+        slot.done = self._events
+        slot.origin, slot.generation, slot.attempt = event.run, event.generation, event.attempt
+        slot.outline = event.outline
+        slot.ref = event.value
+        slot.preview = event.preview
+        slot.seconds = event.seconds
+        slot.degraded = event.degraded
 
     def _begin_anew(self, paths: Iterable[str]) -> None:
         for path in paths:

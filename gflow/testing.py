@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -18,6 +18,7 @@ from gflow import runner, session
 from gflow.clock import VirtualClock
 from gflow.errors import UsageError
 from gflow.model import Graph, Node, Param, Run, StepSource
+from gflow.notice import Notice
 from gflow.secret import forgetting
 from gflow.suggest import did_you_mean
 
@@ -31,6 +32,7 @@ class GflowRun(Protocol):
         *,
         inputs: Mapping[str, object] | None = None,
         overrides: Mapping[str, object] | None = None,
+        notify: Iterable[Callable[[Notice], object]] = (),
     ) -> Run: ...
 
 
@@ -39,15 +41,17 @@ def run_in_memory(
     *,
     inputs: Mapping[str, object] | None = None,
     overrides: Mapping[str, object] | None = None,
+    notify: Iterable[Callable[[Notice], object]] = (),
 ) -> Run:
     """Run a workflow in memory and return the run, whatever became of it.
 
     Waits cost nothing: the clock is virtual. `overrides` replaces steps by name: a value is the step's
     result, an exception (or its class) is raised, a function is called with those of the step's
     parameters that it names. A replaced group does not run its members, unless others read them.
+    The workflow's own notifiers are told nothing, `notify` is: `notify=[notices.append]`.
     It works in sync and in async tests. Raises CompileError and BadInputs, as a run does.
     """
-    graph = overridden(runner.compile(workflow), overrides or {})
+    graph = replace(overridden(runner.compile(workflow), overrides or {}), notify=tuple(notify))
     settings = session.Settings(folder=None, clock=VirtualClock())
     with forgetting():
         return _in_a_loop(lambda: runner.start(graph, inputs or {}, settings))

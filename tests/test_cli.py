@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -363,6 +366,70 @@ def test_doctor_finds_a_healthy_state_and_a_loose_key(home: Path, capsys: Captur
         key.chmod(0o644)
     assert cli.main(["doctor"]) == 1
     assert "BAD" in capsys.readouterr().out
+
+
+FORGED = {
+    "nothing": None, "bytes": b"\x80\x1b[2J", "text": "\x1b]0;gotcha\x07\x1b[31mred\x9b31m", "a number": 7,
+    "a huge number": 2**63 - 1, "no time": 9e300, "before all times": -9e15, "infinity": float("inf"),
+    "a path": "../../else", "a nest": "[" * 100_000, "a list": "[]", "two lines": "k3f9\ncompleted",
+}  # fmt: skip
+COLUMNS = ("id", "workflow", "module", "status", "created", "ended", "summary")
+
+
+@pytest.fixture
+def forge(home: Path) -> Callable[[str, object], None]:
+    """Return what writes anything into a column of the list of runs, as whoever can write the file can."""
+    assert cli.main(["flow_cli.py"]) == 0
+    database = sqlite3.connect(home / ".gflow" / "state.db", isolation_level=None)
+    genuine = database.execute("SELECT * FROM run").fetchone()
+    database.execute("DROP TABLE run")
+    database.execute(f"CREATE TABLE run(seq INTEGER PRIMARY KEY, {', '.join(COLUMNS)})")
+    database.execute("INSERT INTO run VALUES (?, ?, ?, ?, ?, ?, ?, ?)", genuine)
+    database.close()
+
+    def forge(column: str, value: object) -> None:
+        with closing(sqlite3.connect(home / ".gflow" / "state.db", isolation_level=None)) as database:
+            database.execute(f"UPDATE run SET {column} = ?", (value,))
+
+    return forge
+
+
+@pytest.mark.parametrize("status", ["completed", "running"])
+@pytest.mark.parametrize("column", COLUMNS)
+def test_a_forged_list_of_runs_does_no_harm(
+    column: str, status: str, forge: Callable[[str, object], None], capsys: Captured
+) -> None:
+    """Whatever stands in the list of runs, which is not signed: one clear line, and no escape sequence."""
+    forge("status", status)
+    capsys.readouterr()
+    for name, value in FORGED.items():
+        forge(column, value)
+        for words in LOOKING:
+            code = cli.main(words)
+            out, err = capsys.readouterr()
+            assert code in ((0, 1) if words[0] == "doctor" else (0, 74)), (name, words, err)
+            assert (code == 74) == err.startswith("gflow: ")
+            assert not any(char in out + err for char in "\x1b\x07\x9b"), (name, words)
+
+
+LOOKING = (
+    ["runs"], ["runs", "--json"], ["doctor"], ["show", "last"], ["show", "last", "--json"], ["logs", "last"],
+    ["stats", "flow_cli.py"], ["rollback", "last", "--to", "start", "--plan"],
+)  # fmt: skip
+
+
+def test_a_forged_id_in_a_message_is_shown_without_its_escape_sequences(
+    home: Path, forge: Callable[[str, object], None], capsys: Captured
+) -> None:
+    """What an error quotes of the list of runs is harmless on a terminal."""
+    forge("workflow", "\x1b[31mred")
+    with closing(sqlite3.connect(home / ".gflow" / "state.db", isolation_level=None)) as database:
+        database.execute(f"INSERT INTO run({', '.join(COLUMNS)}) SELECT {', '.join(COLUMNS)} FROM run")
+    run = document(capsys, "runs")["runs"][0]["id"]  # type: ignore[index]
+    assert cli.main(["show", run[:2]]) == 2
+    err = capsys.readouterr().err
+    assert "names 2 runs" in err
+    assert "\x1b" not in err
 
 
 # ---------------------------------------------------------------- documentation

@@ -19,7 +19,6 @@ from gflow.errors import UsageError
 
 CASES = Path(__file__).parent / "diagnostics"
 DOCUMENT = Path(compiler.__file__).parents[1] / "docs" / "findings.md"
-UPDATE = "GFLOW_UPDATE_GOLDEN"
 
 
 @pytest.fixture
@@ -50,7 +49,7 @@ def test_golden(case: Path, load: Callable[[Path], ModuleType]) -> None:
     """What the compiler says about a module is the text beside it."""
     text = diagnostics.render(compiler.check(load(case)).findings, CASES, "gflow") + "\n"
     golden = case.with_suffix(".txt")
-    if UPDATE in os.environ:
+    if os.environ.get("GFLOW_UPDATE_GOLDEN") == "1":
         golden.write_text(text, encoding="utf-8")
     assert text == golden.read_text(encoding="utf-8")
 

@@ -32,7 +32,8 @@ MASKS = [
     (re.compile(r"\b\d\d:\d\d:\d\d\b"), "12:00:00"),
     (
         re.compile(
-            r"(^|(?<=run )|(?<=resume )|(?<=show )|(?<=rollback )|(?<=of ))[2-9a-z]{4}\b(?=  | ·|$| --| to)",
+            r"(^|(?<=run )|(?<=resume )|(?<=show )|(?<=rollback )|(?<=fork )|(?<=of )|(?<=logs )"
+            r"|(?<=from ))[2-9a-z]{4}\b(?=  | ·|$| --| to| at)",
             re.MULTILINE,
         ),
         "k3f9",

@@ -26,7 +26,7 @@ def test_a_runs_document_has_the_documented_shape() -> None:
     document = json.loads(json.dumps(documents.run_document(run_in_memory(flow))))
     assert list(document) == [
         "id", "workflow", "version", "status", "current", "started", "ended", "progress", "inputs",
-        "results", "errors", "steps",
+        "results", "errors", "steps", "forked",
     ]  # fmt: skip
     assert list(document["progress"]) == [
         "total", "completed", "percent", "current", "eta_seconds", "estimated_completion",

@@ -7,16 +7,19 @@ import json
 import pytest
 
 from gflow.events import (
+    Adopted,
     Claimed,
     Created,
     Done,
     Event,
+    Forked,
     Outline,
     Ref,
     Started,
     StatusChanged,
     Stopped,
     Tripped,
+    Undone,
     decode,
     encode,
 )
@@ -32,6 +35,10 @@ EVENTS: list[Event] = [
     Tripped("build", "ValueError", "no", [["f.py", 1, "build", "raise"]], "low", "retry", 17.5, 0.1),
     Stopped("build"),
     StatusChanged("interrupted", "SIGINT"),
+    Undone("build", "it died", deadly=True),
+    Forked("k3f9", "deploy"),
+    Adopted("build", Ref(2, 5, 7, "ef", "blob"), "a wheel", 0.25, None, "k3f9", 1, 4, STEP),
+    Adopted("flow", None, "", 0.0, "no network", "k3f9", 0, 0),
 ]
 
 

@@ -89,6 +89,23 @@ def test_a_workflow_of_groups_alone_counts_its_groups() -> None:
     assert [s.name for s in progress.counted([step("a", "stage"), step("b", "stage")])] == ["a", "b"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no json", "[]", "null", "7", '"seconds"', '{"seconds": 7}', '{"seconds": {"a": "x"}}', "?",
+        '{"seconds": {"a": null}}', '{"seconds": {"a": [1]}}', '{"seconds": {"a": NaN}}',
+        '{"seconds": {"a": -1}}', '{"seconds": {"a": Infinity}}',
+        '{"seconds": {"a": 1e300}}', f'{{"seconds": {{"a": 1{"0" * 400}}}}}',
+        "[" * 100_000,
+    ],
+)  # fmt: skip
+def test_a_summary_that_gflow_did_not_write_counts_as_nothing(text: str) -> None:
+    """The list of runs is not signed: a forged summary changes no median and stops nothing."""
+    genuine = '{"seconds": {"a": 1.0}}'
+    assert progress.medians([text]) == {}
+    assert progress.medians([text, genuine]) == {"a": 1.0}
+
+
 def test_medians_come_from_the_summaries_of_earlier_runs() -> None:
     """One slow run does not spoil the estimate."""
     summaries = [json.dumps({"seconds": {"a": value}}) for value in (1.0, 2.0, 90.0)]

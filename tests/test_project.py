@@ -44,6 +44,32 @@ def test_a_module_is_loaded_by_name_and_by_path(folder: Path) -> None:
     assert project.load("deep.flow_one") is module
 
 
+def test_a_module_of_a_package_that_is_installed_from_the_project_has_that_packages_name(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where `src` is on sys.path, a file below it is imported under the name that everybody else uses."""
+    package = folder / "src" / "package_one"
+    package.mkdir(parents=True)
+    (package / "flow.py").write_text("from package_one import value")
+    (package / "__init__.py").write_text("value = 7")
+    with pytest.raises(UsageError, match=r"src\.package_one\.flow"):
+        project.load("src/package_one/flow.py")
+    monkeypatch.syspath_prepend(folder / "src")
+    module = project.load("src/package_one/flow.py")
+    assert (module.__name__, module.value) == ("package_one.flow", 7)
+
+
+def test_the_current_folder_does_not_name_modules(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file has one name, from whichever folder `python -m gflow` is called."""
+    package = folder / "deep" / "package_two"
+    package.mkdir()
+    for name in ("__init__.py", "flow.py"):
+        (package / name).touch()
+    monkeypatch.chdir(folder / "deep")
+    monkeypatch.syspath_prepend(folder / "deep")
+    assert project.load("package_two/flow.py").__name__ == "deep.package_two.flow"
+
+
 def test_an_unknown_module_is_answered_with_what_is_near(folder: Path) -> None:
     """A misspelt module or file names its neighbours."""
     (folder / "shipping.py").touch()

@@ -34,6 +34,7 @@ from gflow.events import (
 from gflow.model import Kind, Run
 from gflow.rollback import Order
 from gflow.state import State
+from gflow.terminal.summary import follow_ups
 
 
 def step(
@@ -231,6 +232,9 @@ def flow(one: str, two: str, three: str) -> str: return three
 '''
 
 
+KILLED = 'if not Path("calm").exists(): __import__("os").kill(__import__("os").getpid(), 9)'
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project and a home of its own."""
@@ -298,6 +302,117 @@ def test_rerun_takes_the_step_back_and_goes_on(home: Path, capsys: pytest.Captur
     assert "↩ two" in capsys.readouterr().err
 
 
+def rerun(step: str) -> Run:
+    settings = session.Settings(clock=VirtualClock(time.time()))
+    return anyio.run(lambda: runner.go_on("last", {}, settings, rerun=step))
+
+
+@pytest.fixture
+def stuck(home: Path) -> Run:
+    """Return a run whose rerun of `two` is incomplete, because the undo of `two` failed; it is mended."""
+    write(home, trouble='raise OSError("locked")')
+    gflow.run("back.py")
+    ledger(home)
+    run = rerun("two")
+    assert (run.status, run.reason) == ("rollback_incomplete", "before two; left: two")
+    assert ledger(home) == ["-three 123", *["-two 12 1"] * 3]
+    write(home)
+    return run
+
+
+def test_an_incomplete_rerun_is_called_again(home: Path, stuck: Run) -> None:
+    """The command that is offered after an incomplete rerun finishes it: the step itself runs again, too."""
+    again = f"gflow resume {stuck.id} --rerun two"
+    assert follow_ups(stuck, "gflow")[0] == f"  again       {again}"
+    with pytest.raises(UsageError, match="is incomplete: before two; left: two") as caught:
+        gflow.resume("last")
+    assert caught.value.remedy.startswith(f"{again} tries it again; ")
+    assert rerun("two").status == "completed"
+    assert ledger(home) == ["-two 12 1", "+two", "+three"]
+
+
+def test_an_incomplete_rerun_is_passed_over(
+    home: Path, stuck: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Passing over what is left of a rerun takes its step back as well; resume then runs it again."""
+    assert follow_ups(stuck, "gflow")[1] == f"  pass over   gflow rollback {stuck.id} --to two --force"
+    assert cli.main(["rollback", "last", "--to", "two", "--plan"]) == 0
+    assert "1 two" in capsys.readouterr().out
+    write(home, trouble='raise OSError("locked")')
+    assert back("two", force=True).status == "rolled_back"
+    write(home)
+    ledger(home)
+    assert gflow.resume("last").status == "completed"
+    assert ledger(home) == ["+two", "+three"]
+
+
+def test_an_incomplete_rollback_is_called_again(home: Path) -> None:
+    """What is offered after an incomplete rollback to a step is that rollback, which keeps the step."""
+    write(home, trouble='raise OSError("locked")')
+    gflow.run("back.py")
+    run = back("one")
+    assert [line[14:] for line in follow_ups(run, "gflow")] == [
+        f"gflow rollback {run.id} --to one", f"gflow rollback {run.id} --to one --force"
+    ]  # fmt: skip
+
+
+def test_a_killed_rerun_is_called_again(home: Path) -> None:
+    """After kill -9 in the rollback that a rerun begins with, the same rerun goes on with it."""
+    write(home)
+    gflow.run("back.py")
+    ledger(home)
+    write(home, trouble=KILLED)
+    words = [sys.executable, "-m", "gflow", "resume", "last", "--rerun", "two"]
+    assert subprocess.run(words, cwd=home, capture_output=True, check=False).returncode == -9
+    (home / "calm").touch()
+    assert cli.main(["resume", "last", "--rerun", "two"]) == 0
+    assert ledger(home) == ["-three 123", "-two 12 1", "-two 12 1", "+two", "+three"]
+
+
+INPUT = FLOW.replace("def two(one: str)", "def two(one: str, size: gflow.Input[int] = 1)").replace(
+    "from gflow", "import gflow\nfrom gflow", 1
+)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--rerun", "three", "--set", "size=2"], "`two` completed with it"),
+        (["--rerun", "two", "--set", "size=big"], "`size`: 'big'"),
+        (["--rerun", "one", "--set", "sise=2"], "`sise` is not an input"),
+    ],
+)
+def test_a_rerun_that_cannot_go_on_touches_nothing(
+    home: Path, words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Inputs that cannot be changed are refused before the rollback, not after it."""
+    write(home, text=INPUT)
+    gflow.run("back.py")
+    ledger(home)
+    assert cli.main(["resume", "last", *words]) == 2
+    assert message in capsys.readouterr().err
+    assert ledger(home) == []
+
+
+def test_a_rerun_may_change_what_the_step_took(home: Path) -> None:
+    """An input that only steps have taken which are taken back can be changed."""
+    write(home, text=INPUT)
+    gflow.run("back.py")
+    ledger(home)
+    assert cli.main(["resume", "last", "--rerun", "two", "--set", "size=2"]) == 0
+    assert ledger(home) == ["-three 123", "-two 12 1", "+two", "+three"]
+
+
+def test_an_irreversible_step_stops_a_rerun(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A rerun is a rollback: what cannot be undone blocks it before anything is touched."""
+    write(home, text=IRREVERSIBLE)
+    gflow.run("back.py")
+    ledger(home)
+    assert cli.main(["resume", "last", "--rerun", "one"]) == 2
+    assert "`three` cannot be undone; nothing was touched" in capsys.readouterr().err
+    assert ledger(home) == []
+
+
 def test_an_undo_that_stays_failed_holds_back_what_its_step_was_built_on(home: Path) -> None:
     """Three tries; then the rest goes on, and the run is left as incomplete, listing what is left."""
     write(home, trouble='raise OSError("locked")')
@@ -329,8 +444,7 @@ def test_a_killed_rollback_is_finished_by_resume(home: Path) -> None:
     write(home, kill="pass")
     gflow.run("back.py")
     ledger(home)
-    killed = 'if not Path("calm").exists(): __import__("os").kill(__import__("os").getpid(), 9)'
-    write(home, trouble=killed)
+    write(home, trouble=KILLED)
     words = [sys.executable, "-m", "gflow", "rollback", "last", "--to", "start", "--yes"]
     assert subprocess.run(words, cwd=home, capture_output=True, check=False).returncode == -9
     (home / "calm").touch()

@@ -22,6 +22,7 @@ from gflow.errors import BadInputs, CompileError, RunOwned, UsageError
 from gflow.journal import Listener
 from gflow.model import Run
 from gflow.ownership import claim
+from gflow.stores.sqlite import SqliteStore
 from gflow.testing import run_in_memory
 
 ROOT = Path(__file__).parents[1]
@@ -394,6 +395,78 @@ def test_a_prefix_that_names_two_runs_is_refused(home: Path) -> None:
         gflow.resume("")
     with pytest.raises(UsageError, match="there is no run `zzzz`"):
         anyio.run(lambda: runner.go_on("zzzz", {}, settings))
+
+
+CHAIN = """
+from pathlib import Path
+from gflow import task
+@task
+def s0() -> int: return 0
+"""
+LENGTH = 10_000
+
+
+def test_resume_reads_only_what_the_rest_needs(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A chain of 10,000 completed steps with one left is resumed by reading the inputs and one value."""
+    monkeypatch.setenv("GFLOW_DURABILITY", "process")
+    steps = [f"@task\ndef s{n}(s{n - 1}: int) -> int: return s{n - 1} + 1" for n in range(1, LENGTH)]
+    end = f"@task\ndef end(s{LENGTH - 1}: int) -> None:\n    assert Path('calm').exists()"
+    path = write(home, "chain", "\n".join([CHAIN, *steps, end]))
+    run = gflow.run(path)
+    assert [error.step for error in run.errors] == ["end"]
+    (home / "calm").touch()
+    read: list[int] = []
+    value, blob = SqliteStore.value, SqliteStore.blob
+
+    def counted_value(self: SqliteStore, run: str, n: int, offset: int, length: int) -> bytes:
+        found = value(self, run, n, offset, length)
+        read.extend([len(found)] if found else [])
+        return found
+
+    def counted_blob(self: SqliteStore, name: str) -> bytes:
+        read.append(-1)
+        return blob(self, name)
+
+    monkeypatch.setattr(SqliteStore, "value", counted_value)
+    monkeypatch.setattr(SqliteStore, "blob", counted_blob)
+    again = gflow.resume(run.id)
+    assert (again.status, len(read)) == ("completed", 2)
+    assert max(read) < 100
+
+
+HEAVY = """
+from gflow import Input, task
+@task
+def make(size: Input[int]) -> bytes: return b"x" * size
+@task
+def take(make: bytes) -> int: return len(make)
+"""
+MEASURED = """
+import resource, sys
+from pathlib import Path
+import gflow
+
+def peak():
+    # ru_maxrss of a process includes what it was before exec (on Linux), so that comes second.
+    status = Path("/proc/self/status")
+    if status.exists():
+        return int(status.read_text().partition("VmHWM:")[2].split()[0]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+size = int(sys.argv[1])
+assert gflow.run("heavy.py", size=100_000).status == "completed"
+before = peak()
+assert gflow.run("heavy.py", size=size).results["take"] == size
+print((peak() - before) / size)
+"""
+
+
+def test_a_large_value_takes_little_more_than_itself_twice(home: Path) -> None:
+    """A value of 64 MiB that is made, stored and read takes at most 2.2 times its size at the peak."""
+    write(home, "heavy", HEAVY)
+    words = [sys.executable, "-c", MEASURED, str(64 << 20)]
+    measured = subprocess.run(words, cwd=home, capture_output=True, text=True, check=True)
+    assert 1.5 < float(measured.stdout) <= 2.2
 
 
 def test_a_run_belongs_to_one_process(home: Path) -> None:

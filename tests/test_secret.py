@@ -28,7 +28,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import gflow
-from gflow import Context, Input, Secret, failure, inputs, secret, sh, shell, task
+from gflow import Context, Input, Secret, cli, failure, inputs, secret, sh, shell, task
 from gflow.checkpoint import Unpicklable, dumps, preview
 from gflow.errors import BadInputs, UsageError
 from gflow.model import Graph, InputSpec
@@ -823,15 +823,18 @@ def test_resume_reads_secrets_again(small: Path, monkeypatch: pytest.MonkeyPatch
     assert resumed.inputs == {"token": "env:TOKEN", "other": "env:OTHER"}
 
 
-def test_resume_without_a_secret_is_refused(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run whose secret is gone is not resumed, and nothing is written; another reference helps."""
+@pytest.mark.parametrize("words", [(), ("--rerun", "first")], ids=["resume", "rerun"])
+def test_resume_without_a_secret_is_refused(
+    words: tuple[str, ...], small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run whose secret is gone is not resumed, and nothing is taken back; another reference helps."""
     run = gflow.run("small_secret.py", token="env:TOKEN")
     rounds = "select count(*) from round"
     with closing(sqlite3.connect(small / ".gflow" / "state.db")) as database:
         before = database.execute(rounds).fetchone()
     monkeypatch.delenv("OTHER")
-    with pytest.raises(BadInputs, match="`other`: env:OTHER: the environment variable OTHER is not set"):
-        gflow.resume(run.id)
+    assert cli.main(["resume", run.id, *words]) == 2
+    assert "`other`: env:OTHER: the environment variable OTHER is not set" in capsys.readouterr().err
     with closing(sqlite3.connect(small / ".gflow" / "state.db")) as database:
         assert database.execute(rounds).fetchone() == before
     kept_in(small / "other", "678\n")

@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from gflow.events import Claimed, Done, Ref, Started, StatusChanged, Stopped, Tripped
+import pytest
+
+from gflow.events import (
+    Adopted,
+    Claimed,
+    Done,
+    Event,
+    Ref,
+    Reset,
+    Started,
+    StatusChanged,
+    Stopped,
+    Tripped,
+    Undone,
+)
 from gflow.state import State
 
 GOES_ON = StatusChanged("running", "resumed")
@@ -86,3 +100,53 @@ def test_a_run_that_goes_on_has_not_ended() -> None:
     """Taking a run up again takes back its end."""
     state = folded(StatusChanged("failed"), Claimed("h", 1), StatusChanged("running", "resumed"))
     assert state.ended is None
+
+
+# ---------------------------------------------------------------- deaths without progress
+
+RUNNING = StatusChanged("running")
+GOES_BACK: list[Event] = [Reset("rollback", "start", 1, ["a", "b"]), StatusChanged("rolling_back")]
+DIES: list[Event] = [Started("a", 1), Claimed("h", 1), GOES_ON]
+
+
+@pytest.mark.parametrize(
+    ("events", "lost"),
+    [
+        ([RUNNING], 0),
+        ([RUNNING, *DIES], 1),
+        ([RUNNING, *DIES, *DIES], 2),
+        ([RUNNING, *DIES, *DIES, Started("a", 3), Done("a", None, "", 0.1)], 0),
+        ([RUNNING, *DIES, Started("a", 2), tripped("retry", 9.0), Claimed("h", 1)], 2),
+        ([RUNNING, *DIES, StatusChanged("interrupted"), Claimed("h", 1)], 0),
+        ([RUNNING, *DIES, StatusChanged("failed"), Claimed("h", 1)], 0),
+        ([RUNNING, *DIES, Claimed("h", 1), *GOES_BACK], 0),
+        ([RUNNING, *GOES_BACK, Claimed("h", 1), Claimed("h", 1)], 2),
+        ([RUNNING, *GOES_BACK, Claimed("h", 1), *GOES_BACK], 1),
+        ([RUNNING, *GOES_BACK, Claimed("h", 1), Undone("a", "no")], 1),
+        ([RUNNING, *GOES_BACK, Claimed("h", 1), Undone("a")], 0),
+    ],
+)
+def test_deaths_are_counted_until_something_completes(events: list[Event], lost: int) -> None:
+    """Only what completes, is undone, ends in order or turns to going back begins the count anew."""
+    assert folded(*events).lost == lost
+
+
+def test_suspects_ran_at_each_death() -> None:
+    """A step that did not run at one of the deaths has not caused them all."""
+    both = [RUNNING, Started("a", 1), Started("b", 1), Claimed("h", 1), GOES_ON]
+    assert folded(*both).suspects == {"a", "b"}
+    assert folded(*both, *DIES).suspects == {"a"}
+    later = [Started("a", 2), Done("a", None, "", 0.1), Started("b", 2), Claimed("h", 1)]
+    assert folded(*both, *later).suspects == {"b"}
+
+
+# ---------------------------------------------------------------- what a fork takes over
+
+
+def test_an_adopted_step_is_completed_where_it_came_from() -> None:
+    """It has its value and its place in the other run, and has never been started in this one."""
+    ref = Ref(2, 0, 1, "t")
+    slot = folded(Adopted("a", ref, "one", 0.5, "no network", "k3f9", 1, 4), RUNNING).slot("a")
+    assert (slot.status, slot.ref, slot.preview, slot.degraded) == ("completed", ref, "one", "no network")
+    assert (slot.origin, slot.generation, slot.attempt) == ("k3f9", 1, 4)
+    assert (slot.began, slot.kept) == (None, True)

@@ -211,6 +211,40 @@ def test_reading_what_a_killed_process_left(store: SqliteStore, folder: Path, tm
         assert again.rounds("k3f9") == [numbered(1)]
 
 
+def die_young(folder: Path) -> None:
+    """Leave what SQLite leaves if the process dies while it makes a database: half of it, and a journal."""
+    folder.mkdir()
+    made = folder / "made.db"
+    with closing(sqlite3.connect(made, isolation_level=None)) as database:
+        database.execute("PRAGMA cache_size = 1")
+        database.execute("BEGIN")
+        database.execute("CREATE TABLE round(vals BLOB)")
+        database.execute("INSERT INTO round VALUES (zeroblob(100000))")
+        for end in ("", "-journal"):
+            shutil.copy(f"{made}{end}", folder / f"state.db{end}")
+    made.unlink()
+
+
+@pytest.mark.parametrize("durability", [None, "full"])
+def test_maker_died_young(durability: model.Durability | None, folder: Path) -> None:
+    """Where gflow died while it made the database, there is no store yet, and one can be made."""
+    die_young(folder)
+    assert (folder / "state.db").stat().st_size > 0
+    assert SqliteStore.existing(folder, durability) is None
+    assert not (folder / "state.db-journal").exists()
+    with closing(SqliteStore(folder)) as made:
+        made.append("k3f9", numbered(1), b"")
+        assert made.rounds("k3f9") == [numbered(1)]
+
+
+def test_made_where_another_died_young(folder: Path) -> None:
+    """What a process left that died while it made the database is no obstacle to the next one."""
+    die_young(folder)
+    with closing(SqliteStore(folder)) as made:
+        made.append("k3f9", numbered(1), b"", ROW)
+        assert made.runs() == [ROW]
+
+
 # ---------------------------------------------------------------- what is refused
 
 REFUSED = {
@@ -292,6 +326,26 @@ def test_rows_of_other_types(column: str, store: SqliteStore, folder: Path) -> N
     change(folder, FORGED_COLUMNS[column])
     with closing(SqliteStore(folder)) as again, pytest.raises(CheckpointTampered, match="run k3f9"):
         again.rounds("k3f9")
+
+
+@pytest.mark.parametrize(
+    "value", ["NULL", "x'80'", "'text'", "-1.5", "1e300", "9e999", "9223372036854775807"]
+)
+def test_list_of_other_types(value: str, store: SqliteStore, folder: Path) -> None:
+    """What gflow does not write into the list of runs, which is not signed, is read as unknown."""
+    store.append("k3f9", numbered(1), b"", ROW)
+    store.close()
+    loosen(folder)
+    text = value if value == "'text'" else None
+    columns = ("workflow", "module", "status", "created", "ended", "summary")
+    change(folder, *(f"UPDATE run SET {column} = {value}" for column in columns))
+    with closing(SqliteStore(folder)) as again:
+        (row,) = again.runs()
+        assert again.find("k3f9") == [row]
+        assert (row.id, row.created, row.ended) == ("k3f9", 0.0, None)
+        texts = (row.workflow, row.module, row.status, row.summary)
+        assert all(isinstance(cell, str) for cell in texts)
+        assert text is None or set(texts) == {"text"}
 
 
 @pytest.mark.parametrize("value", ["NULL", "'text'"])
@@ -564,3 +618,49 @@ def test_blob_is_another_kind_of_file(store: SqliteStore, folder: Path) -> None:
     for name in (link, pipe, inner):
         with pytest.raises(StoreError, match=name):
             store.blob(name)
+
+
+# ---------------------------------------------------------------- forgetting
+
+
+def test_forget_is_one_transaction(store: SqliteStore, folder: Path) -> None:
+    """A run that cannot be forgotten as a whole is not forgotten in part."""
+    store.append("k3f9", numbered(1), b"x", ROW)
+    store.post("k3f9", "cancel", b"x", b"m")
+    change(folder, "CREATE TRIGGER no BEFORE DELETE ON run BEGIN SELECT RAISE(ABORT, 'no'); END")
+    with pytest.raises(StoreError, match="no"):
+        store.forget("k3f9")
+    assert store.rounds("k3f9") == [numbered(1)]
+    assert len(store.inbox("k3f9")) == 1
+    change(folder, "DROP TRIGGER no")
+    store.forget("k3f9")
+    assert store.rounds("k3f9") == []
+
+
+@pytest.mark.parametrize(("runs", "kept", "shrinks"), [(40, 2, True), (40, 22, False), (4, 0, False)])
+def test_compact(store: SqliteStore, folder: Path, runs: int, kept: int, shrinks: bool) -> None:
+    """The file becomes smaller if most of it is free, and that is worth the copying."""
+    for number in range(runs):
+        store.append(f"r{number}", numbered(1), bytes(1 << 20))
+    for number in range(kept, runs):
+        store.forget(f"r{number}")
+    store.tidy(idle=True)
+    before = (folder / "state.db").stat().st_size
+    store.compact()
+    after = (folder / "state.db").stat().st_size
+    assert (after < before) == shrinks
+
+
+def test_nothing_is_forgotten_by_a_reader(store: SqliteStore, folder: Path) -> None:
+    """A store that was opened for reading only removes nothing."""
+    name = store.put_blob(b"x")
+    reader = SqliteStore.existing(folder)
+    assert reader is not None
+    calls: list[Callable[[], None]] = [
+        lambda: reader.forget("k3f9"), lambda: reader.drop_blobs([name]), reader.compact,
+    ]  # fmt: skip
+    for call in calls:
+        with pytest.raises(StoreError, match="opened for reading only"):
+            call()
+    assert [blob.name for blob in reader.blobs()] == [name]
+    reader.close()

@@ -35,9 +35,9 @@ BACKSPACED = "\x1b[2J\x1b]0;title\x07\x1b[31mred\x1b[0m\nand\ta second line \u20
 
 
 def assert_golden(name: str, text: str) -> None:
-    """Compare a text with its golden file; `GOLDEN=write pytest …` writes it anew, to be read before use."""
+    """Compare a text with its golden file; GFLOW_UPDATE_GOLDEN=1 writes it anew, to be read before use."""
     path = GOLDEN / f"terminal_{name}.txt"
-    if os.environ.get("GOLDEN") == "write":
+    if os.environ.get("GFLOW_UPDATE_GOLDEN") == "1":
         path.write_text(text, encoding="utf-8")
     assert text == path.read_text(encoding="utf-8")
 

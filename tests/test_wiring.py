@@ -352,7 +352,7 @@ def team(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "src" / "kit" / "steps.py").write_text(STEPS, "utf-8")
     (tmp_path / "flow_typed.py").write_text(FLOW, "utf-8")
     yield tmp_path
-    for name in ("flow_typed", "kit", "kit.steps"):
+    for name in ("flow_typed", "kit", "kit.flow", "kit.steps"):
         sys.modules.pop(name, None)
 
 
@@ -365,6 +365,37 @@ def test_check_types(
     told = capsys.readouterr().err
     assert TOLD.format(checker=checker, code=code) in told
     assert "\n1 error" in told
+
+
+UNTOLD = """
+from typing import TypeVar
+from gflow import task
+T = TypeVar("T")
+@task
+def load() -> list[T]: return []
+@task
+def total(load: list[int]) -> int: return sum(load)
+"""
+
+
+def test_the_checker_is_not_offered_twice(
+    team: Path, cache: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What gflow cannot tell is a note that offers --types, and says what became of it if that was given."""
+    (team / "flow_typed.py").write_text(UNTOLD, "utf-8")
+    cli.main(["check", "flow_typed.py"])
+    assert "gflow check --types` asks your type checker" in capsys.readouterr().err
+    cli.main(["check", "flow_typed.py", "--types", "--checker", "mypy"])
+    told = capsys.readouterr().err
+    assert "= your type checker was asked: what it rejects is GF029" in told
+    assert "--types" not in told
+
+
+def test_a_workflow_inside_the_package(team: Path, cache: None, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file in `src` is one module to mypy, that of its package, and its edges are checked."""
+    (team / "src" / "kit" / "flow.py").write_text(FLOW, "utf-8")
+    assert cli.main(["check", "src/kit/flow.py", "--types", "--checker", "mypy"]) == 2
+    assert "mypy: `tag` takes `version` as str, but `_latest` returns int" in capsys.readouterr().err
 
 
 def test_the_documented_example(cache: None, load: Callable[..., Graph]) -> None:

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from gflow import __version__, suggest
-from gflow.cli import checking, making, reading, running
+from gflow.cli import checking, keeping, making, reading, running
 from gflow.cli.words import Command, as_called, prefix, say
 from gflow.errors import GflowError, UsageError
 from gflow.secret import masked_output
+from gflow.terminal import harmless
 
 COMMANDS: Final[tuple[Command, ...]] = (
     running.RUN,
@@ -28,8 +29,10 @@ COMMANDS: Final[tuple[Command, ...]] = (
     running.RESUME,
     running.CANCEL,
     running.ROLLBACK,
+    running.FORK,
     making.NEW,
-    making.DOCTOR,
+    keeping.GC,
+    keeping.DOCTOR,
 )
 
 
@@ -47,7 +50,7 @@ def _main(arguments: list[str]) -> int:
     except GflowError as error:
         if "--debug" in arguments:
             raise
-        print(as_called(f"gflow: {error}"), file=sys.stderr)
+        print(as_called(harmless(f"gflow: {error}")), file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 from gflow import compiler, diagnostics, project, wiring
 from gflow.cli.words import Command, Parser, as_called, parse, prefix, print_json
+from gflow.diagnostics import Finding
 
 
 def check(arguments: list[str]) -> int:
@@ -24,7 +26,7 @@ def check(arguments: list[str]) -> int:
     checked = compiler.check(project.load(options.module))
     findings = checked.findings
     if options.types and checked.graph is not None:
-        findings = (*findings, *wiring.check(checked.graph, options.checker))
+        findings = (*map(_asked, findings), *wiring.check(checked.graph, options.checker))
     failed = any(finding.severity == "error" for finding in findings)
     root = project.root()
     name = checked.graph.name if checked.graph else options.module
@@ -37,6 +39,13 @@ def check(arguments: list[str]) -> int:
     if not failed and not options.json and options.format == "text" and checked.graph is not None:
         print(f"{options.module}: {len(checked.graph.nodes)} steps, no errors")
     return 2 if failed else 0
+
+
+def _asked(finding: Finding) -> Finding:
+    """Return a finding as it is told once the type checker was asked: what it does not say, it accepts."""
+    if finding.code != "GF024":
+        return finding
+    return replace(finding, hints=("your type checker was asked: what it rejects is GF029",))
 
 
 def explain(arguments: list[str]) -> int:

@@ -16,10 +16,12 @@ from gflow import documents, drawing, logs, ownership, progress, rollback, runne
 from gflow.checkpoint import Keys
 from gflow.cli.words import Command, Parser, folder, parse, prefix, print_json, say
 from gflow.events import (
+    Adopted,
     Claimed,
     Created,
     Done,
     Event,
+    Forked,
     Reset,
     Reverted,
     Started,
@@ -214,7 +216,7 @@ def _told(rounds: list[tuple[int, float, list[Event]]]) -> Iterator[dict[str, An
                 }  # fmt: skip
 
 
-def _sentence(event: Event) -> str:  # noqa: C901  # one case for each event
+def _sentence(event: Event) -> str:  # noqa: C901, PLR0912  # one case for each event
     text = ""
     match event:
         case Created():
@@ -237,6 +239,10 @@ def _sentence(event: Event) -> str:  # noqa: C901  # one case for each event
             text = f"rollback to {event.to} begins: {', '.join(event.steps)}"
         case Undone():
             text = f"undo failed: {event.error}" if event.error else "undone"
+        case Forked():
+            text = f"forked from run {event.run} at {event.at}"
+        case Adopted():
+            text = f"completed in run {event.run} · {event.preview}".rstrip(" ·")
         case Reverted():
             text = f"begin anew: {', '.join(event.paths)}" if event.paths else ""
         case StatusChanged():

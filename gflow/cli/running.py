@@ -1,4 +1,4 @@
-"""`gflow run` and `gflow resume`."""
+"""The commands that advance a run: run, resume, fork, cancel, rollback."""
 
 from __future__ import annotations
 
@@ -98,6 +98,26 @@ def resume(arguments: list[str]) -> int:
     return _drive(options, lambda settings: runner.go_on(options.run, changed, settings, rerun=options.rerun))
 
 
+# ---------------------------------------------------------------- fork
+
+
+def fork(arguments: list[str]) -> int:
+    """Begin a new run from what another has completed."""
+    parser = Parser("fork", "Begin a new run that shares what RUN has completed before STEP.")
+    parser.add_argument("run", metavar="RUN", help="an id, a unique prefix of one, or `last`")
+    parser.add_argument("--at", metavar="STEP", required=True, help="STEP and all after it run anew")
+    parser.add_argument(
+        "--set", metavar="NAME=VALUE", action="append", default=[],
+        help="change an input that no shared step has taken (repeatable)",
+    )  # fmt: skip
+    parser.add_argument("--strict", action="store_true", help="exit 1 if a step's result is degraded")
+    parser.add_json()
+    parser.add_store()
+    options = parse(parser, arguments)
+    changed = dict(_assignment(text) for text in options.set)
+    return _drive(options, lambda settings: runner.fork_run(options.run, options.at, changed, settings))
+
+
 def _assignment(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not name:
@@ -105,7 +125,7 @@ def _assignment(text: str) -> tuple[str, str]:
     return name.replace("-", "_"), value
 
 
-# ---------------------------------------------------------------- what both do
+# ---------------------------------------------------------------- what all of them do
 
 
 def _drive(options: argparse.Namespace, main: Callable[[session.Settings], Awaitable[Run]]) -> int:
@@ -205,4 +225,5 @@ def _asked(question: str) -> bool:
 RUN = Command("run", "MODULE", "run a workflow", run)
 ROLLBACK = Command("rollback", "RUN --to STEP", "take back what comes after a step", roll_back)
 CANCEL = Command("cancel", "RUN", "end a run; it can be resumed", cancel)
+FORK = Command("fork", "RUN --at STEP", "a new run that shares what is before STEP", fork)
 RESUME = Command("resume", "RUN", "go on with a run that failed or was interrupted", resume)

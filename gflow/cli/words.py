@@ -22,6 +22,8 @@ NAMES: Final = (
     "run|check|explain|graph|stats|runs|show|logs|resume|cancel|rollback|fork|approve|reject|new|gc|doctor"
 )
 
+_CONTROLS: Final = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}
+
 
 @dataclass(frozen=True)
 class Command:
@@ -73,8 +75,8 @@ def say(text: str) -> None:
 
 
 def print_json(document: Any) -> None:
-    """Print one document to stdout."""
-    print(json.dumps(document, indent=2, ensure_ascii=False))
+    """Print one document to stdout; json.dumps alone would leave the control characters beyond ASCII."""
+    print(json.dumps(document, indent=2, ensure_ascii=False).translate(_CONTROLS))
 
 
 @cache

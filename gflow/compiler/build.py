@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, cast
 
 from gflow.compiler.cast import Cast, Instance
+from gflow.compiler.collect import listed
 from gflow.compiler.containment import Tree
 from gflow.compiler.order import Order
 from gflow.compiler.resolve import Wiring
@@ -49,6 +50,7 @@ def build(plan: Plan, target: AnyStep | None) -> Graph:
         results=results,
         inputs_type=inputs_type if isinstance(inputs_type, type) else None,
         durability=workflow.durability,
+        notify=tuple(cast("list[Callable[[Any], object]]", listed(workflow.notify))),
     )
 
 

@@ -57,6 +57,8 @@ CODES: Final = {
     "GF052": "Inputs that disagree on the default",
     "GF053": "An Inputs class of another kind",
     "GF054": "An input that no step takes",
+    # time
+    "GF060": "A timeout that cannot act",
 }
 """Every code with its title; `gflow/docs/findings.md` has a section for each. A code never changes."""
 

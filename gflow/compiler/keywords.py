@@ -6,11 +6,12 @@ import reprlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from inspect import iscoroutinefunction, unwrap
 from math import inf
+from types import CodeType
 from typing import Any, Final, get_args
 
 from gflow.compiler.cast import Cast, Instance, Link, binder, steps_in
 from gflow.compiler.findings import Report
-from gflow.compiler.reading import Fn
+from gflow.compiler.reading import CONTEXT, Fn, Signature
 from gflow.compiler.words import binding_place, called, plain, show
 from gflow.decorators import Copy, From, Member, Options
 from gflow.diagnostics import Place, locate
@@ -19,6 +20,11 @@ from gflow.model import Effects, Isolation, Orphans, Policy, Retry
 from gflow.suggest import did_you_mean
 
 NO_OPTIONS: Final = Options()
+COMMANDS: Final = frozenset({"sh", "ash"})
+DEAF_HINTS: Final = (
+    "take a `Context` and call `ctx.check_cancelled()` now and then",
+    'or write `policy=Policy(isolation="process")`: a child process can be ended',
+)
 
 
 def report_keywords(cast: Cast, names: Mapping[Instance, str], report: Report) -> None:
@@ -51,10 +57,35 @@ def _report_options(cast: Cast, step: Instance, report: Report) -> None:
             locate(fn, keyword, "keyword"),
             hints=[what],
         )
+    if _is_duration(options.timeout) and _is_deaf(step.signature, options):
+        report.note(
+            "GF060",
+            f"`timeout=` of `{name}` cannot act: Python in a thread is only asked, and this does not listen",
+            locate(fn, "timeout", "keyword"),
+            hints=DEAF_HINTS,
+        )
     for given in options.after:
         if cast.find(given, step.inside) is None:
             place = locate(fn, "after", "keyword")
             report_no_step(f"`after=` of `{name}`", given, place, step.signature.names, report)
+
+
+def _is_deaf(signature: Signature, options: Options) -> bool:
+    """Tell whether nothing in a body can notice a timeout, as far as its own code shows.
+
+    A function that it calls may run commands, which are killed: that is not seen here.
+    """
+    if signature.code is None or signature.is_async or signature.is_empty:
+        return False
+    in_a_process = isinstance(options.policy, Policy) and options.policy.isolation == "process"
+    listens = any(parameter.source is CONTEXT for parameter in signature.parameters)
+    return not (in_a_process or listens or COMMANDS & _names_in(signature.code))
+
+
+def _names_in(code: CodeType) -> set[str]:
+    """Return the global names and attributes that a code uses, with the functions inside it."""
+    inside = (each for each in code.co_consts if isinstance(each, CodeType))
+    return set(code.co_names).union(*map(_names_in, inside))
 
 
 def _unusable(options: Options, fn: Callable[..., Any]) -> Iterator[tuple[str, str]]:

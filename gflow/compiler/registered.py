@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from inspect import unwrap
+import reprlib
+from collections.abc import Callable, Mapping
+from inspect import iscoroutinefunction, signature, unwrap
 from typing import get_args
 
 from gflow.compiler.cast import Cast, Home, Instance
@@ -46,6 +47,38 @@ def _report_workflow(home: Home, report: Report) -> None:
             if not isinstance(given, Step):
                 place = locate_name(home.file, name, "uses")
                 report_no_step(f"`uses=` of `{name}`", given, place, home.names, report)
+        for given in listed(workflow.notify):
+            if hint := _problem_of_notifier(given):
+                place = locate_name(home.file, name, "notify")
+                report.error("GF008", f"`notify=` of `{name}` cannot be {_shown(given)}", place, hints=[hint])
+
+
+def _problem_of_notifier(given: object) -> str | None:
+    """Return what to write instead of something that cannot be called with a notice."""
+    if isinstance(given, type):
+        return f"make one: `{given.__name__}(…)`"
+    if isinstance(given, Step):
+        return "a step runs inside the workflow: name a function that is not decorated"
+    if iscoroutinefunction(given):
+        return "a plain function: it is called in a thread of its own"
+    if not callable(given):
+        return "a `Command(…)` or a `Post(…)` of gflow.notify, or a function that takes the notice"
+    return None if _takes_one(given) else "a function that takes one argument, the notice"
+
+
+def _takes_one(function: Callable[..., object]) -> bool:
+    try:
+        signature(function).bind(None)
+    except TypeError:
+        return False
+    except ValueError:  # a builtin that does not tell
+        return True
+    return True
+
+
+def _shown(given: object) -> str:
+    name = getattr(given, "__name__", "")
+    return f"`{name}`" if name else reprlib.repr(given)
 
 
 def _report_lost(home: Home, report: Report) -> None:

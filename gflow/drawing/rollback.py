@@ -8,7 +8,7 @@ from gflow.rollback import Entry, Plan
 def rollback(run: str, plan: Plan, *, question: bool = False) -> str:
     """Return the plan of a rollback: what is undone, newest first, what stays, and what is in its way."""
     title = f"rollback of {run} to {plan.to}"
-    shown = [entry for entry in plan.entries if entry.treatment != "stays" or not entry.is_group]
+    shown = [entry for entry in plan.entries if not (entry.stays and entry.is_group)]
     if not shown:
         return f"{title}: nothing to undo"
     width = max(len(entry.path) for entry in shown)
@@ -25,7 +25,7 @@ def rollback(run: str, plan: Plan, *, question: bool = False) -> str:
     return "\n".join(lines)
 
 
-_MARKS = {"stays": "  ·", "irreversible": "  !", "unclear": "  ?"}
+_MARKS = {"stays": "  ·", "adopted": "  ·", "irreversible": "  !", "unclear": "  ?"}
 
 
 def _line(entry: Entry) -> str:
@@ -35,6 +35,8 @@ def _line(entry: Entry) -> str:
             return f"{entry.doc or 'undo'}{f': {what}' if what else ''}"
         case "stays":
             return "no undo: stays as it is"
+        case "adopted":
+            return f"stays as it is: belongs to run {entry.origin}"
         case "irreversible":
             return "cannot be undone: only --force passes over it"
         case "unclear":

@@ -6,6 +6,7 @@ A store keeps bytes and knows nothing of what they mean: the journal has made an
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -47,6 +48,14 @@ class Message(NamedTuple):
     mac: bytes
 
 
+class Blob(NamedTuple):
+    """A large value that is kept by itself: its name, its size in bytes, since when (Unix seconds)."""
+
+    name: str
+    size: int
+    at: float
+
+
 class Store(Protocol):
     """A place that keeps the rounds of runs, their values, and the list of runs.
 
@@ -54,8 +63,9 @@ class Store(Protocol):
 
     - What a method did has happened when it returns: it survives what the store's durability level
       promises to survive. What it did not do has not happened in part.
-    - `append`, `tidy` and `close` are called by one thread at a time, though not always by the same
-      one. Everything else may be called by any thread at any time, also during an `append`.
+    - `append`, `tidy`, `forget`, `compact` and `close` are called by one thread at a time, though not
+      always by the same one. Everything else may be called by any thread at any time, also during an
+      `append`.
     - When an `append` fails for another reason than JournalMoved, nobody knows whether it happened.
       The store is *poisoned*: from then on every call but `close` raises StoreError. The truth is read
       by whoever opens the store next.
@@ -120,6 +130,29 @@ class Store(Protocol):
 
     def news(self) -> int:
         """Return a number that differs when another process has written since; it costs next to nothing."""
+        ...
+
+    def weight(self, run: str) -> int:
+        """Return how many bytes the rounds of a run take, with their small values."""
+        ...
+
+    def forget(self, run: str) -> None:
+        """Remove a run, all of it or nothing: its rounds, its row, its inbox. What is not there is no error.
+
+        Its blobs stay, as rubbish. Nobody works on the run, and no other run names its values.
+        """
+        ...
+
+    def blobs(self) -> list[Blob]:
+        """Return all blobs, also those that no round names, and what a crash has left of others."""
+        ...
+
+    def drop_blobs(self, names: Iterable[str]) -> None:
+        """Remove blobs that `blobs` has returned and no round names. One that is gone is no error."""
+        ...
+
+    def compact(self) -> None:
+        """Give room back that has become free, if that is much; it may take as long as copying all runs."""
         ...
 
     def tidy(self, *, idle: bool) -> None:

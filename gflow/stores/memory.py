@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
+import time
+from collections.abc import Iterable
 
 from gflow.errors import StoreError
-from gflow.stores import Message, Round, RunRow, moved
+from gflow.stores import Blob, Message, Round, RunRow, moved
 
 
 class MemoryStore:
@@ -15,9 +17,10 @@ class MemoryStore:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._rounds: dict[str, dict[int, tuple[Round, bytes]]] = {}
-        self._blobs: dict[str, bytes] = {}
+        self._blobs: dict[str, tuple[float, bytes]] = {}
         self._rows: dict[str, RunRow] = {}
         self._inbox: list[Message] = []
+        self._posted = 0
         self._fault = ""
 
     def append(self, run: str, added: Round, values: bytes, row: RunRow | None = None) -> None:
@@ -53,7 +56,7 @@ class MemoryStore:
         name = os.urandom(16).hex()
         with self._lock:
             self._check()
-            self._blobs[name] = payload
+            self._blobs[name] = time.time(), payload
         return name
 
     def blob(self, name: str) -> bytes:
@@ -61,7 +64,7 @@ class MemoryStore:
             self._check()
             if name not in self._blobs:
                 raise StoreError(f"the blob {name} is missing")
-            return self._blobs[name]
+            return self._blobs[name][1]
 
     def runs(self, limit: int | None = None) -> list[RunRow]:
         return self._newest()[:limit]
@@ -76,7 +79,8 @@ class MemoryStore:
     def post(self, run: str, kind: str, payload: bytes, mac: bytes) -> None:
         with self._lock:
             self._check()
-            self._inbox.append(Message(len(self._inbox) + 1, run, kind, payload, mac))
+            self._posted += 1
+            self._inbox.append(Message(self._posted, run, kind, payload, mac))
 
     def inbox(self, run: str, after: int = 0) -> list[Message]:
         with self._lock:
@@ -86,7 +90,34 @@ class MemoryStore:
     def news(self) -> int:
         with self._lock:
             self._check()
-            return len(self._inbox)
+            return self._posted
+
+    def weight(self, run: str) -> int:
+        with self._lock:
+            self._check()
+            rounds = self._rounds.get(run, {}).values()
+            return sum(len(each.records) + len(values) for each, values in rounds)
+
+    def forget(self, run: str) -> None:
+        with self._lock:
+            self._check()
+            self._rounds.pop(run, None)
+            self._rows.pop(run, None)
+            self._inbox = [message for message in self._inbox if message.run != run]
+
+    def blobs(self) -> list[Blob]:
+        with self._lock:
+            self._check()
+            return [Blob(name, len(payload), at) for name, (at, payload) in self._blobs.items()]
+
+    def drop_blobs(self, names: Iterable[str]) -> None:
+        with self._lock:
+            self._check()
+            for name in names:
+                self._blobs.pop(name, None)
+
+    def compact(self) -> None:
+        self._check()
 
     def tidy(self, *, idle: bool) -> None:
         self._check()

@@ -20,10 +20,13 @@ from gflow.terminal.lines import title
 from gflow.terminal.listing import Listed, listing, stats
 from gflow.terminal.screen import Mode, Plain, Screen, mode
 from gflow.terminal.summary import summary
-from gflow.terminal.text import fitting
+from gflow.terminal.text import clean, count, fitting, harmless, size_text, some
 from gflow.terminal.view import Session, View
 
-__all__ = ["Listed", "Session", "Terminal", "View", "describe", "fitting", "listing", "stats", "summary"]
+__all__ = [
+    "Listed", "Session", "Terminal", "View", "clean", "count", "describe", "fitting", "harmless", "listing",
+    "size_text", "some", "stats", "summary",
+]  # fmt: skip
 
 FRAME: Final = 0.1
 """Seconds between two drawings of the live area."""

@@ -68,7 +68,8 @@ def _header(run: Run, zone: tzinfo | None) -> list[str]:
         times.append(f"started {run.started.astimezone(zone):%Y-%m-%d %H:%M:%S}")
     if run.started and run.ended:
         times.append(f"ended after {duration((run.ended - run.started).total_seconds())}")
-    second = " · ".join(filter(None, [*times, given(run.inputs)]))
+    forked = f"forked from {run.forked[0]} at {run.forked[1]}" if run.forked else ""
+    second = " · ".join(filter(None, [*times, forked, given(run.inputs)]))
     return [first, second] if second else [first]
 
 

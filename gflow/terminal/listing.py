@@ -35,20 +35,21 @@ def listing(runs: Sequence[Listed], now: datetime, command: str = "gflow") -> st
     if not runs:
         return f"no run yet · {command} run MODULE makes one"
     names = widest([clean(run.workflow) for run in runs], NAME_MOST)
-    statuses = widest([run.status for run in runs if run.gone is None], 20)
-    ids = widest([run.id for run in runs], 20)
+    statuses = widest([clean(run.status) for run in runs if run.gone is None], 20)
+    ids = widest([clean(run.id) for run in runs], 20)
     return "\n".join(
-        f"{padded(run.id, ids)}  {padded(clean(run.workflow), names)}  {_rest(run, statuses, now, command)}"
+        f"{padded(clean(run.id), ids)}  {padded(clean(run.workflow), names)}  "
+        f"{_rest(run, statuses, now, command)}"
         for run in runs
     )
 
 
 def _rest(run: Listed, width: int, now: datetime, command: str) -> str:
-    go_on = f" · {command} resume {run.id}" if run.status in RESUMABLE else ""
+    go_on = f" · {command} resume {clean(run.id)}" if run.status in RESUMABLE else ""
     if run.gone is not None:
         return f"{run.status} (process {run.gone} is gone){go_on}"
     took = "" if run.seconds is None else duration(run.seconds)
-    line = f"{padded(run.status, width)}  {ago(run.started, now):>12}  {took:>7}"
+    line = f"{padded(clean(run.status), width)}  {ago(run.started, now):>12}  {took:>7}"
     return f"{line}{go_on}".rstrip()
 
 

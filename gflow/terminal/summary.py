@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from gflow import progress
+from gflow import poison, progress
 from gflow.errors import Refused
 from gflow.model import Frame, Run, Status, StepError, duration
 from gflow.terminal.text import clean, count, some
@@ -31,8 +31,8 @@ FOLLOW_UPS: Final = (
     FollowUp("completed", "undo it", "rollback {run} --to start --plan"),
     *(FollowUp(status, "go on", "resume {run}") for status in RESUMABLE),
     FollowUp("failed", "go back", "rollback {run} --to start --plan"),
-    FollowUp("rollback_incomplete", "again", "rollback {run} {reason}"),
-    FollowUp("rollback_incomplete", "pass over", "rollback {run} {reason} --force"),
+    FollowUp("rollback_incomplete", "again", "{again}"),
+    FollowUp("rollback_incomplete", "pass over", "rollback {run} --to {to} --force"),
 )
 
 
@@ -65,17 +65,19 @@ def summary(
 
 
 def follow_ups(run: Run, command: str) -> list[str]:
-    """Return the commands that go on from here, one a line."""
+    """Return the commands that go on from here, one a line.
+
+    The reason of an incomplete rollback begins with where it leads, `to STEP` or `before STEP`.
+    """
+    offered = [each for each in FOLLOW_UPS if each.status == run.status]
+    if f"{poison.POISON}: " in run.reason:
+        offered.insert(0, FollowUp(run.status, "look", "logs {run}"))
+    way, _, to = run.reason.partition(";")[0].partition(" ")
+    again = f"resume {run.id} --rerun {to}" if way == "before" else f"rollback {run.id} --to {to}"
     return [
-        f"  {each.label:<{LABEL}}{command} {each.command.format(run=run.id, reason=_target(run))}"
-        for each in FOLLOW_UPS
-        if each.status == run.status
+        f"  {each.label:<{LABEL}}{command} {each.command.format(run=run.id, again=again, to=to)}"
+        for each in offered
     ]
-
-
-def _target(run: Run) -> str:
-    """Return the option that names where an incomplete rollback went: its reason begins with that."""
-    return f"--{run.reason.partition(';')[0]}"
 
 
 def errors(run: Run) -> list[str]:

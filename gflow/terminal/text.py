@@ -32,6 +32,11 @@ def first_line(text: str, length: int = LENGTH) -> str:
     return next((line for line in (clean(line, length) for line in text.splitlines()) if line), "")
 
 
+def harmless(text: str) -> str:
+    """Return a text with all its lines, whatever their length, without escape sequences."""
+    return "\n".join("".join(map(_shown, _ESCAPES.sub("", line))) for line in text.split("\n"))
+
+
 def _shown(char: str) -> str:
     if char.isprintable():
         return char
@@ -72,6 +77,15 @@ def padded(text: str, width: int) -> str:
 def widest(texts: Sequence[str], most: int) -> int:
     """Return the cells that a column of these texts takes; a text beyond `most` stands out of it."""
     return min(most, max(map(cells, texts), default=0))
+
+
+def size_text(size: int) -> str:
+    """Return a number of bytes as people write it: `312 bytes`, `1.2 KiB`, `3.4 MiB`, `5.0 GiB`."""
+    if size < 1024:
+        return count(size, "byte")
+    units = ("KiB", "MiB", "GiB")
+    power = next((n for n in (1, 2) if round(size / 1024**n, 1) < 1024), 3)
+    return f"{size / 1024**power:,.1f} {units[power - 1]}"
 
 
 def count(number: int, word: str) -> str:

@@ -105,9 +105,11 @@ class View:
         reset = self.session.state.reset
         if reset is not None:
             return f"{title_line} · rolling back to {reset.to}"
-        if self.is_resumed:
+        forked = self.session.state.forked
+        if self.is_resumed or forked:
+            how = "resumed" if self.is_resumed or not forked else f"forked from {forked.run} at {forked.at}"
             to_do = len(self.counted) - self.kept
-            return f"{title_line} · resumed: {count(self.kept, 'step')} kept, {to_do} to do"
+            return f"{title_line} · {how}: {count(self.kept, 'step')} kept, {to_do} to do"
         inputs = given(self.session.state.previews)
         return f"{title_line} · {inputs}" if inputs else title_line
 

@@ -160,6 +160,11 @@ def test_failure_poisons(store: Store, row: RunRow | None) -> None:
         lambda: store.durations("release"),
         lambda: store.tidy(idle=True),
         lambda: store.tidy(idle=False),
+        lambda: store.weight("k3f9"),
+        lambda: store.forget("k3f9"),
+        store.blobs,
+        lambda: store.drop_blobs([name]),
+        store.compact,
     ]
     for call in calls:
         with pytest.raises(StoreError, match="failed before and is not used any more"):
@@ -275,6 +280,100 @@ def test_durations(store: Store) -> None:
     assert store.durations("release", 2) == ["4", "3"]
     assert store.durations("other") == ["o"]
     assert store.durations("nobody") == []
+
+
+# ---------------------------------------------------------------- forgetting
+
+
+def filled(store: Store) -> None:
+    """Give a store two runs of two rounds, with messages."""
+    for run in ("k3f9", "zzzz"):
+        store.append(run, numbered(1), b"one", row_of(run))
+        store.append(run, numbered(2), b"two", row_of(run, "completed"))
+        store.post(run, "cancel", b"x", b"m")
+
+
+def test_forget(store: Store) -> None:
+    """A run is forgotten with its rounds, its row and its inbox; others are not."""
+    filled(store)
+    store.forget("k3f9")
+    assert store.rounds("k3f9") == store.inbox("k3f9") == store.find("k3f9") == []
+    with pytest.raises(StoreError):
+        store.value("k3f9", 1, 0, 3)
+    assert [each.n for each in store.rounds("zzzz")] == [1, 2]
+    assert store.value("zzzz", 2, 0, 3) == b"two"
+    assert [row.id for row in store.runs()] == ["zzzz"]
+    assert len(store.inbox("zzzz")) == 1
+
+
+def test_forget_what_is_not_there(store: Store) -> None:
+    """Forgetting a run that is not there, or no longer, does nothing."""
+    filled(store)
+    store.forget("nobody")
+    store.forget("k3f9")
+    store.forget("k3f9")
+    assert [row.id for row in store.runs()] == ["zzzz"]
+
+
+def test_forgotten_run_is_new_again(store: Store) -> None:
+    """An id that was forgotten is free: its rounds begin at 1, and its messages have new numbers."""
+    filled(store)
+    seen = store.inbox("zzzz")[-1].id
+    store.forget("zzzz")
+    store.append("zzzz", numbered(1), b"", row_of("zzzz"))
+    store.post("zzzz", "cancel", b"y", b"m")
+    assert [each.n for each in store.rounds("zzzz")] == [1]
+    assert store.inbox("zzzz")[0].id > seen
+
+
+def test_news_of_forgetting(store: Store) -> None:
+    """Who waits for a message hears it, also if as many have been forgotten."""
+    filled(store)
+    before = store.news()
+    store.forget("k3f9")
+    store.post("zzzz", "cancel", b"y", b"m")
+    assert store.news() != before
+    assert [message.payload for message in store.inbox("zzzz")] == [b"x", b"y"]
+
+
+def test_weight(store: Store) -> None:
+    """A run weighs what its records and its small values take."""
+    filled(store)
+    assert store.weight("k3f9") == sum(len(numbered(n).records) + 3 for n in (1, 2))
+    assert store.weight("nobody") == 0
+
+
+def test_blobs_are_listed(store: Store) -> None:
+    """Every blob is listed with its size and its time, whether a round names it or not."""
+    assert store.blobs() == []
+    name = store.put_blob(bytes(3000))
+    (found,) = store.blobs()
+    assert (found.name, found.size) == (name, 3000)
+    assert found.at > 1_500_000_000
+
+
+def test_drop_blobs(store: Store) -> None:
+    """What is dropped is gone, the rest is not, and dropping it again does nothing."""
+    names = [store.put_blob(b"%d" % number) for number in range(3)]
+    store.drop_blobs(names[:2])
+    store.drop_blobs(names[:2])
+    assert [blob.name for blob in store.blobs()] == names[2:]
+    assert store.blob(names[2]) == b"2"
+    with pytest.raises(StoreError):
+        store.blob(names[0])
+
+
+def test_compact_changes_nothing(store: Store) -> None:
+    """Giving room back changes nothing that can be seen."""
+    for number in range(20):
+        store.append(f"r{number}", numbered(1), bytes(2_000_000), row_of(f"r{number}"))
+    filled(store)
+    for number in range(20):
+        store.forget(f"r{number}")
+    store.compact()
+    assert [row.id for row in store.runs()] == ["zzzz", "k3f9"]
+    assert store.value("k3f9", 2, 0, 3) == b"two"
+    store.append("k3f9", numbered(3), b"")
 
 
 # ---------------------------------------------------------------- threads

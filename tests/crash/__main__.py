@@ -26,13 +26,16 @@ import anyio._backends._asyncio
 import backoff  # imported here, once, and not in each child
 
 from tests.crash import (
+    edits,
     forgery,
     going_back,
     goldens,
     killing,
+    living,
     log_cuts,
     operations,
     owners,
+    poisoned,
     power,
     scene,
     signals,
@@ -45,8 +48,8 @@ from tests.crash.proof import Proof, Skipped, Violation
 PROOFS: Final = tuple(
     module.PROOF
     for module in (
-        simulation, killing, going_back, power, operations, log_cuts, forgery, unpicklable, owners, signals,
-        goldens,
+        simulation, killing, going_back, power, operations, log_cuts, forgery, unpicklable, owners, living,
+        signals, poisoned, goldens, edits,
     )
 )  # fmt: skip
 AT_ONCE: Final = 2

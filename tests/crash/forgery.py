@@ -27,8 +27,8 @@ LOOKING: Final = (
     ["runs"], ["show", "last"], ["show", "last", "--json"], ["show", "last", "--timeline"], ["logs", "last"],
     ["doctor"],
 )  # fmt: skip
-REFUSED: Final = (1, 74)
-"""Exit codes: the step that reads what is forged fails, or the run does not even begin."""
+REFUSED: Final = 74
+"""The exit code where what is read was forged."""
 
 
 def check(count: int) -> int:
@@ -72,7 +72,7 @@ def _examine(forged: Forgery, forged_scene: Scene) -> None:
         raise Violation(f"{forged.name}: the canary was unpickled\n{said}")
     if not named and code != 0:
         raise Violation(f"{forged.name}: it has no effect, but the resume exits {code}\n{said}")
-    if named and (code not in REFUSED or named not in said):
+    if named and (code != REFUSED or named not in said):
         raise Violation(f"{forged.name}: the resume exits {code}, and does not name {named!r}\n{said}")
 
 

@@ -11,20 +11,27 @@ import pickle
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 from unittest.mock import patch
+
+import anyio.lowlevel
 
 from gflow import (
     agenda,
     bodies,
     checkpoint,
     compensation,
+    drift,
     events,
+    fingerprint,
     inbox,
     journal,
     ownership,
     rollback,
+    runner,
     scheduler,
+    session,
 )
 from gflow.checkpoint import Place, Unpicklable, keys
 from gflow.errors import JournalMoved, StoreError
@@ -80,6 +87,7 @@ class _Late:
     def __init__(self, store: Any) -> None:
         self._store = store
         self._owed: tuple[Any, ...] | None = None
+        self._lock = Lock()  # bodies read from their threads
 
     def append(self, run: str, added: Round, values: bytes, row: Any = None) -> None:
         self._settle()
@@ -97,9 +105,10 @@ class _Late:
         self._store.close()
 
     def _settle(self) -> None:
-        if self._owed is not None:
-            owed, self._owed = self._owed, None
-            self._store.append(*owed)
+        with self._lock:
+            if self._owed is not None:
+                owed, self._owed = self._owed, None
+                self._store.append(*owed)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
@@ -340,6 +349,78 @@ def no_lock() -> Iterator[None]:
         yield
 
 
+@mutation
+def undo_beside_a_live_attempt() -> Iterator[None]:
+    """Nobody asks whether a command of a killed process is still at work."""
+
+    async def settle_orphans(self: Any) -> None:
+        await anyio.lowlevel.checkpoint()
+
+    with patch.object(session.Session, "settle_orphans", settle_orphans):
+        yield
+
+
+@mutation
+def run_given_up_beside_a_thread() -> Iterator[None]:
+    """A process gives its run up though a thread of it is still at work on a step."""
+    original = session.claimed
+
+    @contextmanager
+    def claimed(*of: Any) -> Iterator[set[str]]:
+        with original(*of) as outliving:
+            yield outliving
+            outliving.clear()
+
+    with patch.object(runner, "claimed", claimed):
+        yield
+
+
+# ---------------------------------------------------------------- poison
+
+
+@mutation
+def deaths_uncounted() -> Iterator[None]:
+    """A process that died with a run is forgotten by the next one."""
+    original = State._claimed
+
+    def claimed(self: State, event: Any) -> None:
+        original(self, event)
+        self.lost = 0
+
+    with patch.object(State, "_claimed", claimed):
+        yield
+
+
+@mutation
+def progress_forgotten() -> Iterator[None]:
+    """What completes between two deaths does not count."""
+    with patch.multiple(State, _done=_keeping(State._done), _undone=_keeping(State._undone)):
+        yield
+
+
+def _keeping(original: Callable[..., None]) -> Callable[..., None]:
+    def keeping(self: State, *event: Any) -> None:
+        lost = self.lost
+        original(self, *event)
+        self.lost = lost
+
+    return keeping
+
+
+@mutation
+def verdict_forgotten() -> Iterator[None]:
+    """A run that was given up is given up again whenever somebody goes on with it."""
+    original = State._status
+
+    def status(self: State, at: float, event: Any) -> None:
+        original(self, at, event)
+        if "poison" in event.reason:
+            self.status = "running"
+
+    with patch.object(State, "_status", status):
+        yield
+
+
 # ---------------------------------------------------------------- signatures
 
 
@@ -433,4 +514,38 @@ def event_renamed() -> Iterator[None]:
     kinds = {"completed" if name == "done" else name: kind for name, kind in events._KINDS.items()}
     names = {kind: name for name, kind in kinds.items()}
     with patch.multiple(events, _KINDS=kinds, _NAMES=names):
+        yield
+
+
+# ---------------------------------------------------------------- changed code
+
+
+@mutation
+def drift_unheeded() -> Iterator[None]:
+    """A run goes on, whatever has changed."""
+    with patch.object(drift, "find", lambda *all_of_it: []):
+        yield
+
+
+@mutation
+def result_type_ignored() -> Iterator[None]:
+    """What a step returns is no part of its signature."""
+    original = fingerprint._signature
+
+    def signature(*of: Any) -> str:
+        return original(*of).partition(" -> ")[0]
+
+    with patch.object(fingerprint, "_signature", signature):
+        yield
+
+
+@mutation
+def positions_counted() -> Iterator[None]:
+    """Where a body stands is part of it."""
+    original = fingerprint._flat
+
+    def flat(body: Any) -> list[str]:
+        return [*original(body), str([(each.lineno, each.col_offset) for each in body])]
+
+    with patch.object(fingerprint, "_flat", flat):
         yield

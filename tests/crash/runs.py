@@ -143,7 +143,8 @@ class Sites:
         self._module = module
         graph(module)
         calm = self._new("calm")
-        children.call(calm.tell_shape)
+        if (code := children.call(calm.tell_shape)) != 0:
+            raise RuntimeError(f"an undisturbed run exits {code}: nothing can be compared with it")
         told = json.loads((calm.folder / "shape").read_text())
         self.expected: Shape = {name: frozenset(seen) for name, seen in told.items()}
         self.lines = len(calm.lines())

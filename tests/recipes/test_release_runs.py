@@ -16,9 +16,12 @@ import pytest
 
 from gflow import cli, runner
 from gflow.model import Graph, Node
-from recipes.shipping import performance
+from recipes import release as recipe
+from recipes.shipping import performance, tags
+from recipes.shipping.candidate import Candidate
+from recipes.shipping.tags import Tag
 
-from .conftest import NOBODY, Repo
+from .conftest import NOBODY, Repo, run
 
 Captured = pytest.CaptureFixture[str]
 
@@ -146,8 +149,70 @@ def test_a_killed_release_is_finished_by_resume(
     run = shown(capsys)
     assert run["steps"]["version_bump"]["attempts"] == 1
     remote = project / ".gflow" / "demo" / run["id"] / "remote.git"
-    tags = subprocess.run(["git", "tag", "--list"], cwd=remote, capture_output=True, text=True, check=True)
-    assert tags.stdout.split() == ["v0.1.0", "v0.2.0"]
+    listed = subprocess.run(["git", "tag", "--list"], cwd=remote, capture_output=True, text=True, check=True)
+    assert listed.stdout.split() == ["v0.1.0", "v0.2.0"]
+
+
+KILLED_IN_AN_UNDO = """
+import os, sys
+from recipes import release
+name, acts = sys.argv[1:]
+undo = getattr(release, name)
+def dies(*arguments):
+    if acts == "acts":
+        undo(*arguments)
+    os.kill(os.getpid(), 9)
+setattr(release, name, dies)
+from gflow import cli
+cli.main(["rollback", "last", "--to", "quality_assurance", "--yes"])
+"""
+
+
+def published(demo: Path) -> dict[str, object]:
+    """Return what others see of the sample: refs, what is on the branch, the index, the notes."""
+    remote = demo / "remote.git"
+    return {
+        "refs": run(remote, "for-each-ref", "--format=%(refname)").split(),
+        "tags": run(remote, "for-each-ref", "refs/tags"),
+        "branch": run(remote, "ls-tree", "-r", "main"),
+        "index": sorted(path.name for path in (demo / "index").rglob("*")),
+        "notes": [path.name for path in demo.glob("RELEASE*")],
+    }
+
+
+def test_release_rolled_back(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    """A rollback that is killed twice and resumed leaves remote, index and notes as before the release.
+
+    A branch that others may have is not rewritten: the release and its revert stay in its history.
+    """
+    monkeypatch.setattr(performance, "TOLERATED", 100.0)  # one round on a busy machine proves nothing
+    before: list[dict[str, object]] = []
+
+    def push_release(candidate: Candidate) -> Tag:
+        before.append(published(project / ".gflow" / "demo" / candidate.clone.path.parent.name))
+        return tags.push_release(candidate)
+
+    monkeypatch.setattr(recipe, "push_release", push_release)
+    assert cli.main(["recipes.release"]) == 0, capsys.readouterr().err
+    demo = project / ".gflow" / "demo" / shown(capsys)["id"]
+    released = published(demo)
+    assert [key for key in released if released[key] == before[0][key]] == []
+
+    states = [released]
+    for undo in (("withdraw_wheel", "dies"), ("withdraw_release", "acts")):
+        words = [sys.executable, "-c", KILLED_IN_AN_UNDO, *undo]
+        killed = subprocess.run(words, cwd=project, capture_output=True, check=False)
+        assert killed.returncode == -9, killed.stderr
+        states.append(published(demo))
+    assert states[1] == {**released, "notes": []}  # the undo of the notes ended, that of the wheel had begun
+    assert states[2] == before[0]  # nobody has written down that the tag is gone
+    assert cli.main(["resume", "last"]) == 4
+    assert published(demo) == before[0]
+    history = run(demo / "remote.git", "log", "--format=%s", "-3", "main").splitlines()
+    assert history[:2] == ['Revert "chore(release): 0.2.0"', "chore(release): 0.2.0"]
+    steps = shown(capsys)["steps"]
+    assert steps["quality_assurance"]["status"] == "completed"
+    assert {steps[name]["status"] for name in ("build", "tag", "deploy", "announce", "ship")} == {"pending"}
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, assert_type
 
-from gflow import Context, From, Input, Policy, Refused, Retry, Step, Workflow, agent, parallel, stage, task
+from gflow import (
+    Context,
+    From,
+    Input,
+    Policy,
+    Refused,
+    Retry,
+    Secret,
+    Step,
+    Workflow,
+    agent,
+    parallel,
+    stage,
+    task,
+)
+from gflow.notify import Call, Command, Post
 
 
 @dataclass
@@ -96,6 +111,12 @@ def announce(there: Annotated[Tag, From(ship_there.tag)], wheel: Annotated[Wheel
     print(there, wheel)
 
 
+def notifiers_are_typed() -> None:
+    """A notifier is made of words that checkers know, or is a function of a notice."""
+    post = Post(Secret("env:HOOK"), headers={"X-Key": ("Bearer ", Secret("env:TOKEN"))}, on=["failed"])
+    Workflow(notify=[post, Command("true", on="waiting"), Call(print), lambda notice: print(notice.event)])
+
+
 def steps_are_typed_functions() -> None:
     """A step is called as the function that it is made of."""
     assert_type(build(Path("dist")), Wheel)
@@ -156,6 +177,8 @@ def after_no_list() -> str:
 Policy(severity={ConnectionError: "hgih"})  # type: ignore[dict-item]  # pyright: ignore[reportArgumentType]
 Policy(severity={"ConnectionError": "low"})  # type: ignore[dict-item]  # pyright: ignore[reportArgumentType]
 Workflow(durability="ful")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+Command("true", on=["fialed"])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+Workflow(notify=["mail"])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
 Workflow(uses=["lint"])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
 
 

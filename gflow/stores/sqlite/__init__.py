@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from contextlib import suppress
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
 from gflow.errors import CheckpointTampered, StoreError
 from gflow.model import Durability
-from gflow.stores import Message, Round, RunRow, moved
+from gflow.stores import Blob, Message, Round, RunRow, moved
 from gflow.stores.sqlite.files import Blobs, as_store_error, reported, sole_opener
 
 APPLICATION_ID: Final = 0x67666C77  # "gflw"
@@ -26,6 +27,11 @@ SCHEMA: Final = 1
 BUSY_SECONDS: Final = 30
 IDLE_WAL: Final = 4 << 20
 LARGEST_WAL: Final = 64 << 20
+LEAST_FREE: Final = 16 << 20
+"""Bytes: less is not worth the copying; later runs will use it."""
+UNKNOWN: Final = "?"
+YEAR_9999: Final = 253_370_764_800
+"""Its first second, in Unix seconds: later times are no dates to Python."""
 
 # `vals` comes last: a fold of the records never reads the overflow pages on which large values lie.
 # `seq` is the order in which runs were created, which no clock can change.
@@ -133,18 +139,41 @@ class SqliteStore:
 
     @staticmethod
     def _append_with(writer: sqlite3.Connection, values: tuple[Any, ...], row: RunRow) -> None:
-        writer.execute("BEGIN IMMEDIATE")
-        try:
+        with _transaction(writer):
             writer.execute(_ADD_ROUND, values)
             writer.execute(
                 _PUT_ROW,
                 (row.id, row.workflow, row.module, row.status, row.created, row.ended, row.summary),
             )
-            writer.execute("COMMIT")
-        except BaseException:
-            if writer.in_transaction:
-                writer.execute("ROLLBACK")
-            raise
+
+    # ------------------------------------------------------------ forgetting
+
+    def weight(self, run: str) -> int:
+        sql = "SELECT coalesce(sum(length(records) + length(vals)), 0) FROM round WHERE run = ?"
+        size: int = self._query(sql, run)[0][0]
+        return size
+
+    def forget(self, run: str) -> None:
+        if self._fault or self._writer is None:
+            raise self._refusal()
+        self._wal_size += self.weight(run)  # SQLite may overwrite what it gives up
+        with reported(self._path), _transaction(self._writer):
+            self._writer.execute("DELETE FROM round WHERE run = ?", (run,))
+            self._writer.execute("DELETE FROM inbox WHERE run = ?", (run,))
+            self._writer.execute("DELETE FROM run WHERE id = ?", (run,))
+        self.tidy(idle=False)
+
+    def compact(self) -> None:
+        if self._fault or self._writer is None:
+            raise self._refusal()
+        free, pages, size = (
+            self._query(f"PRAGMA {name}")[0][0] for name in ("freelist_count", "page_count", "page_size")
+        )
+        if free * size < LEAST_FREE or 2 * free < pages:
+            return
+        with reported(self._path):
+            self._writer.execute("VACUUM")
+            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     # ------------------------------------------------------------ reading
 
@@ -164,15 +193,15 @@ class SqliteStore:
 
     def runs(self, limit: int | None = None) -> list[RunRow]:
         found = self._query(f"{_ROW} ORDER BY seq DESC LIMIT ?", -1 if limit is None else limit)
-        return [RunRow(*row) for row in found]
+        return [_listed(*row) for row in found]
 
     def find(self, prefix: str) -> list[RunRow]:
         found = self._query(f"{_ROW} WHERE substr(id, 1, ?) = ? ORDER BY seq DESC", len(prefix), prefix)
-        return [RunRow(*row) for row in found]
+        return [_listed(*row) for row in found]
 
     def durations(self, workflow: str, last: int = 20) -> list[str]:
         sql = "SELECT summary FROM run WHERE workflow = ? AND status = 'completed' ORDER BY seq DESC LIMIT ?"
-        return [summary for (summary,) in self._query(sql, workflow, last)]
+        return [_text(summary) for (summary,) in self._query(sql, workflow, last)]
 
     def _query(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """Answer a question from a connection of its own: it never waits for a commit, nor delays one."""
@@ -215,6 +244,17 @@ class SqliteStore:
             raise self._refusal()
         return self._blobs.get(name)
 
+    def blobs(self) -> list[Blob]:
+        if self._fault:
+            raise self._refusal()
+        return self._blobs.all()
+
+    def drop_blobs(self, names: Iterable[str]) -> None:
+        if self._fault or self._writer is None:
+            raise self._refusal()
+        for name in names:
+            self._blobs.drop(name)
+
     # ------------------------------------------------------------ opening and failing
 
     def _open(self, folder: Path, durability: Durability) -> sqlite3.Connection:
@@ -241,6 +281,18 @@ class SqliteStore:
 # ---------------------------------------------------------------- the database
 
 
+@contextmanager
+def _transaction(writer: sqlite3.Connection) -> Generator[None]:
+    writer.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        writer.execute("COMMIT")
+    except BaseException:
+        if writer.in_transaction:
+            writer.execute("ROLLBACK")
+        raise
+
+
 def _connect(uri: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
         uri,
@@ -256,8 +308,10 @@ def _connect(uri: str) -> sqlite3.Connection:
 
 
 def _is_store(path: Path) -> bool:
+    # A rollback journal is there if gflow died while it made the database: whoever may write rolls back.
+    died_young = path.with_name("state.db-journal").exists()
     with reported(path):
-        connection = _connect(_for_reading(path))
+        connection = _connect(path.absolute().as_uri() if died_young else _for_reading(path))
         try:
             return _identify(connection, path)
         finally:
@@ -306,6 +360,21 @@ def _checked(run: str, found: Round) -> Round:
     if tuple(map(type, found)) != (int, float, bytes, bytes):
         raise CheckpointTampered(f"run {run}: a round of the journal holds what gflow does not write")
     return found
+
+
+def _listed(*cells: object) -> RunRow:
+    """Return a row of the list; it is not signed, so what gflow does not write stands there as unknown."""
+    run, workflow, module, status, created, ended, summary = cells
+    texts = _text(run), _text(workflow), _text(module), _text(status)
+    return RunRow(*texts, _time(created) or 0.0, _time(ended), _text(summary))
+
+
+def _text(cell: object) -> str:
+    return cell if isinstance(cell, str) else UNKNOWN
+
+
+def _time(cell: object) -> float | None:
+    return float(cell) if isinstance(cell, int | float) and 0 <= cell < YEAR_9999 else None
 
 
 def _is_duplicate(error: BaseException) -> bool:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from gflow.errors import StoreError
+from gflow.stores import Blob
 
 _ROOM: Final = "make room on the disk, then resume the run"
 _FOLDER: Final = "give a folder on a local disk that can be written: --store, or GFLOW_STORE"
@@ -118,6 +119,21 @@ class Blobs:
                 if not stat.S_ISREG(os.fstat(fd).st_mode):
                     raise StoreError(f"{path} is not a file")
                 return file.read()
+
+    def all(self) -> list[Blob]:
+        """Return all that lies here, in no order; also what a crash has left half written."""
+        found: list[Blob] = []
+        with reported(self._folder):
+            for path in self._folder.glob("??/*"):
+                facts = path.lstat()
+                found.append(Blob(path.name, facts.st_size, facts.st_mtime))
+        return found
+
+    def drop(self, name: str) -> None:
+        """Remove what `all` has named."""
+        path = self._folder / name[:2] / name
+        with reported(path):
+            path.unlink(missing_ok=True)
 
     def _prepare(self, shard: Path) -> None:
         """Make the folders. Who did not make one syncs its name too: its maker may not have come to that."""
