@@ -21,9 +21,33 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from gflow.context import Context
-from gflow.decorators import From, Input, Step, Workflow, agent, parallel, stage, task
-from gflow.errors import GflowError, Refused, WorkflowError
-from gflow.model import Graph, Policy, Progress, Retry, Run, StepError, StepState
+from gflow.decorators import (
+    Ask,
+    Each,
+    FirstOf,
+    From,
+    Input,
+    Previous,
+    Step,
+    Until,
+    Workflow,
+    agent,
+    parallel,
+    stage,
+    task,
+)
+from gflow.errors import GflowError, Refused, Rejected, WorkflowError
+from gflow.model import (
+    Approval,
+    Failed,
+    Graph,
+    Policy,
+    Progress,
+    Retry,
+    Run,
+    StepError,
+    StepState,
+)
 
 if TYPE_CHECKING:
     from gflow.runner import arun, cancel, compile, fork, resume, run  # noqa: A004  # gflow.compile is the word for it
@@ -33,23 +57,31 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Approval",
+    "Ask",
     "CommandFailed",
     "CommandTimeout",
     "Context",
+    "Each",
+    "Failed",
+    "FirstOf",
     "From",
     "GflowError",
     "Graph",
     "Input",
     "Output",
     "Policy",
+    "Previous",
     "Progress",
     "Refused",
+    "Rejected",
     "Retry",
     "Run",
     "Secret",
     "Step",
     "StepError",
     "StepState",
+    "Until",
     "Workflow",
     "WorkflowError",
     "agent",

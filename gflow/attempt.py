@@ -1,4 +1,4 @@
-"""What becomes of a failure: a pure decision, `decide(retry, severity, failures, u)`.
+"""What becomes of a failure: a pure decision, `decide(ladder, failure, at, u)`.
 
 The severity of an exception is found first; then the rung says what follows. Nothing here waits.
 """
@@ -8,20 +8,58 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, Literal, NamedTuple
 
-from gflow.errors import Severity, WorkflowError
-from gflow.model import Node, Retry
+from gflow.errors import Refused, Rejected, Severity, StepStuck, WorkflowError
+from gflow.model import Exhausted, Node, Retry
 
 DEFAULT_RETRY: Final = Retry()
 TOO_MANY_REQUESTS: Final = frozenset((429, 503, 529))
 
 
+Kind = Literal["error", "final", "stuck"]
+"""What has failed: a call, which can be tried in another way; a check or a person that said no; or a thread
+that goes on, beside which nothing may be tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """What a step offers when it fails: its retries, how many rungs follow, and what the end of them means.
+
+    `handled` says that everyone who reads the step takes its failure as a value.
+    """
+
+    retry: Retry = DEFAULT_RETRY
+    rungs: int = 0
+    handled: bool = False
+    on_exhausted: Exhausted = "stop"
+
+
+class Failure(NamedTuple):
+    """What came of a call: how severe it is, and how many seconds a server asked to wait."""
+
+    severity: Severity
+    kind: Kind = "error"
+    asked: float | None = None
+
+
+class At(NamedTuple):
+    """Where on the ladder a step has failed: on which rung, and how often there, this failure included."""
+
+    rung: int
+    failures: int
+
+
 @dataclass(frozen=True, slots=True)
 class TryAgain:
-    """Call the step again after `delay` seconds."""
+    """Call the same rung again after `delay` seconds."""
 
     delay: float
+
+
+@dataclass(frozen=True, slots=True)
+class NextRung:
+    """Let the next rung stand in, at once: a fallback, then the degraded mode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +67,17 @@ class Stop:
     """The ladder is exhausted: the step has failed, and the run stops when what is independent has ended."""
 
 
-Decision = TryAgain | Stop
+@dataclass(frozen=True, slots=True)
+class Abort:
+    """Nothing new starts, what runs is ended, and the run is rolled back to its start."""
+
+
+Decision = TryAgain | NextRung | Stop | Abort
+
+
+def ladder_of(node: Node, on_exhausted: Exhausted) -> Ladder:
+    """Return the ladder of a step."""
+    return Ladder(node.retry or DEFAULT_RETRY, len(node.rungs), node.handled, on_exhausted)
 
 
 def severity_of(error: BaseException, node: Node) -> Severity:
@@ -47,6 +95,13 @@ def severity_of(error: BaseException, node: Node) -> Severity:
     if node.retry is not None and isinstance(error, Exception):
         return "low"
     return "low" if is_transient(error) else "medium"
+
+
+def kind_of(error: BaseException) -> Kind:
+    """Return what has failed: a call, somebody who said no, or a thread that cannot be ended."""
+    if isinstance(error, StepStuck):
+        return "stuck"
+    return "final" if isinstance(error, Refused | Rejected) else "error"
 
 
 def is_transient(error: BaseException) -> bool:
@@ -73,18 +128,21 @@ def retry_after(error: BaseException) -> float | None:
         return None
 
 
-def decide(
-    retry: Retry | None, severity: Severity, failures: int, u: float, asked: float | None = None
-) -> Decision:
-    """Decide what follows a failure.
+def decide(ladder: Ladder, failure: Failure, at: At, u: float) -> Decision:
+    """Decide what follows a failure; the first case that fits.
 
-    `failures` counts those on this rung, this one included; `u` in [0, 1] is the jitter, drawn
-    outside; `asked` is the server's Retry-After in seconds, which is never undercut.
+    `u` in [0, 1] is the jitter, drawn outside; a server's Retry-After is never undercut.
     """
-    retry = retry or DEFAULT_RETRY
-    if severity == "low" and failures < retry.attempts:
-        return TryAgain(max(backoff_ceiling(retry, failures) * u, asked or 0.0))
-    return Stop()
+    if failure.kind == "stuck":
+        return Stop()
+    if failure.severity == "high":
+        return Abort()
+    if failure.kind == "error":
+        if failure.severity == "low" and at.failures < ladder.retry.attempts:
+            return TryAgain(max(backoff_ceiling(ladder.retry, at.failures) * u, failure.asked or 0.0))
+        if at.rung < ladder.rungs:
+            return NextRung()
+    return Abort() if ladder.on_exhausted == "abort" and not ladder.handled else Stop()
 
 
 def backoff_ceiling(retry: Retry, failures: int) -> float:

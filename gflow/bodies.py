@@ -1,27 +1,31 @@
-"""Calling a step's body: arguments in, a sealed outcome out. This runs in workers, never in the loop."""
+"""Calling a step's body: arguments in, a sealed outcome out. This runs in workers, never in the loop.
+
+What else is asked for a step goes the same way: its condition, its list of items, its question.
+"""
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
-from inspect import iscoroutinefunction
+import re
+from collections.abc import Mapping
+from hashlib import blake2b
+from inspect import iscoroutine, iscoroutinefunction
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from gflow import attempt, failure, secret
-from gflow.agenda import Ended, Raised
-from gflow.checkpoint import Place, dumps, preview, unpickle
+from gflow.agenda import Answer, Ended, Listed, Raised, Worded
+from gflow.checkpoint import Place, dumps, preview
 from gflow.context import Context, StepCancelled
 from gflow.errors import StepStuck, StepTimeout, StoreError
-from gflow.events import Ref
 from gflow.executors import Executor
 from gflow.executors.process import ProcessExecutor
 from gflow.executors.thread import ThreadExecutor
-from gflow.model import MISSING, ConstantSource, ContextSource, InputSource, Isolation, Node, StepSource, Undo
+from gflow.frames import Purpose, Unit
+from gflow.model import MISSING, Call, ContextSource, Isolation, Node, Undo
 from gflow.orphans import UNDO, Hold
 from gflow.shell import CommandKilled, watcher
+from gflow.values import SMALL, Values, Where, where
 
 if TYPE_CHECKING:
     from gflow.journal import Journal, Sealed
@@ -30,24 +34,32 @@ if TYPE_CHECKING:
     from gflow.state import Slot
 
 EXECUTORS: Final[Mapping[Isolation, Executor]] = {"thread": ThreadExecutor(), "process": ProcessExecutor()}
-SMALL: Final = 4096
-"""Pickles up to this size (bytes) are kept in memory; larger ones are read again when needed."""
+PLACEHOLDER: Final = re.compile(r"\{([^{}]+)\}")
 
 
 class Job:
     """One attempt of one step on its way: it is a step's `Attempt` and watches its commands.
 
-    An async body passes through a worker twice: to load its arguments, and to seal its value.
+    `call` is what is called: the body, what stands in for it, a condition. An async body passes through a
+    worker twice: to load its arguments, and to seal its value.
     """
 
     __slots__ = (
-        "arguments", "attempt", "called", "cancel_scope", "cancelled", "closed", "degraded", "error",
-        "generation", "hold", "key", "log_to", "node", "processes", "rung", "seconds", "timed_out",
-        "value",
+        "arguments", "at", "attempt", "call", "called", "cancel_scope", "cancelled", "closed", "degraded",
+        "error", "generation", "hold", "is_async", "key", "log_to", "node", "path", "processes", "purpose",
+        "rung", "seconds", "timed_out", "value",
     )  # fmt: skip
 
-    def __init__(self, node: Node, number: int, generation: int, rung: int, log_to: RunLog | None) -> None:
+    def __init__(
+        self, node: Node, at: Where, call: Call, number: int, generation: int, *, rung: int = 0,
+        purpose: Purpose = "body", log_to: RunLog | None = None,
+    ) -> None:  # fmt: skip
         self.node = node
+        self.at = at
+        self.path = at.path
+        self.call = call
+        self.is_async = call.is_async and purpose == "body"
+        self.purpose: Purpose = purpose
         self.attempt = number
         self.generation = generation
         self.rung = rung
@@ -79,11 +91,11 @@ class Job:
 
     def log(self, level: str, message: str) -> None:
         if self.log_to is not None:
-            self.log_to.write(self.node.name, self.attempt, level, message)
+            self.log_to.write(self.path, self.attempt, level, message)
 
     def line(self, stream: Any, text: str) -> None:
         if self.log_to is not None:
-            self.log_to.line(self.node.name, self.attempt, stream, text)
+            self.log_to.line(self.path, self.attempt, stream, text)
 
     def descriptor(self) -> int | None:
         """Return the lock that the attempt's commands inherit; there is none for a run in memory."""
@@ -115,16 +127,15 @@ class Returned(NamedTuple):
 class Bodies:
     """Calls bodies for one run. It reads checkpoints of earlier steps, and knows nothing of what is next.
 
-    `refs` finds a step's checkpoint; `inputs` are the run's; `folder` is what `ctx.workspace` names;
-    `store` is the folder in which attempts have their locks, None for a run in memory.
+    `values` are what parameters get; `folder` is what `ctx.workspace` names; `store` is the folder in which
+    attempts have their locks, None for a run in memory.
     """
 
     def __init__(
         self,
         run: str,
         journal: Journal,
-        inputs: Mapping[str, object],
-        refs: Callable[[str], tuple[Ref | None, Place]],
+        values: Values,
         *,
         folder: Path,
         store: Path | None = None,
@@ -132,13 +143,37 @@ class Bodies:
     ) -> None:
         self.run = run
         self.journal = journal
-        self.inputs = inputs
-        self.refs = refs
+        self.values = values
         self.folder = folder
         self.store = store
         self.log = log
-        self.small: dict[str, bytes] = {}
         self.exceptions: dict[str, BaseException] = {}
+
+    def job(self, unit: Unit, slot: Slot) -> Job:
+        """Return the job of a unit that was admitted: its body, what stands in for it, or a question."""
+        node, purpose = unit.node, unit.purpose
+        at = where(node, unit.path)
+        match purpose:
+            case "when":
+                call = node.when
+            case "until":
+                assert unit.scope is not None
+                assert node.repeat is not None
+                call = node.repeat.until
+                inner = where(node, node.name + unit.scope.suffix(unit.index))
+                at = inner._replace(path=unit.path)
+            case "open" | "ask":
+                call = Call(_nothing)
+            case "body":
+                call = _call_of(node, slot.rung)
+        assert call is not None
+        job = Job(
+            node, at, call, slot.attempt, slot.generation, rung=slot.rung, purpose=purpose, log_to=self.log
+        )
+        if purpose == "body" and slot.rung:
+            job.key = f"g{slot.generation}:{'d' if node.rungs[slot.rung - 1].degraded else f'f{slot.rung}'}"
+            job.degraded = _degraded(node, slot)
+        return job
 
     # ------------------------------------------------------------ the three parts of an attempt
 
@@ -156,20 +191,29 @@ class Bodies:
     def call(self, job: Job) -> None:
         """Call a sync body in this thread; the job then holds its value or its error."""
         self._open(job)
-        executor = EXECUTORS[job.node.policy.isolation]
-        name, fn, arguments = job.node.name, job.node.fn, job.arguments or {}
+        executor = EXECUTORS[job.node.policy.isolation if job.purpose == "body" else "thread"]
         began = perf_counter()
         try:
             if job.log_to is not None:
-                with job.log_to.bound(name, job.attempt):
-                    job.value = executor.call(name, fn, arguments, job)
+                with job.log_to.bound(job.path, job.attempt):
+                    job.value = self._called(executor, job)
             else:
-                job.value = executor.call(name, fn, arguments, job)
+                job.value = self._called(executor, job)
         except BaseException as error:  # noqa: BLE001  # SystemExit in a body is a failure too
             job.error = error
         finally:
             job.seconds = perf_counter() - began
             self._close(job)
+
+    def _called(self, executor: Executor, job: Job) -> object:
+        arguments = job.arguments or {}
+        match job.purpose:
+            case "open":
+                return _listed(job, self.values)
+            case "ask":
+                return self._worded(job)
+            case _:
+                return executor.call(job.path, job.call.fn, arguments, job)
 
     async def acall(self, job: Job) -> None:
         """Call an async body in this task. The cancellation of the whole loop passes through."""
@@ -178,10 +222,10 @@ class Bodies:
         began = perf_counter()
         try:
             if job.log_to is not None:
-                with job.log_to.bound(job.node.name, job.attempt):
-                    job.value = await job.node.fn(**job.arguments or {})
+                with job.log_to.bound(job.path, job.attempt):
+                    job.value = await job.call.fn(**job.arguments or {})
             else:
-                job.value = await job.node.fn(**job.arguments or {})
+                job.value = await job.call.fn(**job.arguments or {})
         except (Exception, SystemExit) as error:  # noqa: BLE001  # cancellation passes
             job.error = failure.unwrapped(error)
         finally:
@@ -191,7 +235,7 @@ class Bodies:
 
     def _open(self, job: Job) -> None:
         job.called = True
-        job.hold = job.hold or self._hold(job.node.name)
+        job.hold = job.hold or self._hold(job.path)
 
     def _close(self, job: Job) -> None:
         if job.hold is not None:
@@ -200,97 +244,78 @@ class Bodies:
     def _hold(self, path: str) -> Hold | None:
         return None if self.store is None else Hold(self.store, self.run, path)
 
-    def seal(self, job: Job) -> Returned | Raised | Ended:
+    def seal(self, job: Job) -> Returned | Raised | Ended | Answer | Listed | Worded:
         """Make the outcome of a job: its value as a signed pickle, or its failure as data."""
         if job.timed_out and job.value is MISSING:
             job.error = _timeout(job)
         elif job.error is None and job.value is MISSING:
-            return Ended(job.node.name)  # its scope was cancelled
+            return Ended(job.path)  # its scope was cancelled
         if job.error is None:
             try:
-                return self._returned(job)
+                return self._returned(job) if job.purpose == "body" else _said(job)
             except StoreError:
                 raise
             except Exception as error:  # noqa: BLE001  # a value that cannot be pickled fails its step
                 job.error = error
         if job.cancelled and isinstance(job.error, StepCancelled | CommandKilled):
-            return Ended(job.node.name)
+            return Ended(job.path)
         return self._raised(job, job.error)
 
     # ------------------------------------------------------------ values
 
-    def value(self, path: str, journal: Journal | None = None) -> Any:
-        """Return a copy of its own of a completed step's result; `journal` stands in for a closed one."""
-        payload = self.small.get(path)
-        if payload is not None:
-            return pickle.loads(payload)  # noqa: S301  # made by this process, or verified below
-        ref, place = self.refs(path)
-        if ref is None:  # the empty body of a group
-            return None
-        payload = (journal or self.journal).read(ref, place)
-        if ref.length <= SMALL:
-            self.small[path] = payload
-        return unpickle(place, payload)
-
-    def forget(self, paths: Iterable[str]) -> None:
-        """Steps begin anew: what is in memory of them is no longer their value."""
-        for path in paths:
-            self.small.pop(path, None)
-
-    def undo_job(self, node: Node, undo: Undo, slot: Slot, number: int) -> Job:
+    def undo_job(self, node: Node, undo: Undo, path: str, slot: Slot, number: int) -> Job:
         """Return the job that takes a step back: its undo gets the step's result, if it has one."""
         result, *others = undo.params
-        stand_in = replace(node, fn=undo.fn, params=tuple(others), is_async=iscoroutinefunction(undo.fn))
-        job = Job(stand_in, number, slot.generation, 0, self.log)
+        call = Call(undo.fn, tuple(others), iscoroutinefunction(undo.fn))
+        job = Job(node, where(node, path), call, number, slot.generation, log_to=self.log)
         job.key = f"g{slot.generation}:undo"
-        job.hold = self._hold(UNDO + node.name)
+        job.hold = self._hold(UNDO + path)
         if self.prepare(job) and job.arguments is not None:
             try:
-                job.arguments[result.name] = self.value(node.name) if slot.done else None
+                is_own = slot.done is not None and not slot.rung
+                job.arguments[result.name] = self.values.value(path) if is_own else None
             except Exception as error:  # noqa: BLE001  # an undo that cannot have its result has failed
                 job.error = error
         return job
 
     def _arguments(self, job: Job) -> dict[str, Any]:
-        arguments: dict[str, Any] = {}
-        for param in job.node.params:
-            source = param.source
-            match source:
-                case StepSource(step, None):
-                    arguments[param.name] = self.value(step)
-                case StepSource(step, field):
-                    arguments[param.name] = field_of(self.value(step), field)
-                case InputSource(name):
-                    arguments[param.name] = self.inputs[name]
-                case ConstantSource(value):
-                    arguments[param.name] = value
-                case ContextSource():
-                    arguments[param.name] = self._context(job)
-                case _:
-                    raise AssertionError(f"{job.node.name}: {param.name} has no source")
-        return arguments
+        params = job.call.params
+        found = self.values.arguments([p for p in params if not isinstance(p.source, ContextSource)], job.at)
+        return found | {p.name: self._context(job) for p in params if isinstance(p.source, ContextSource)}
 
     def _context(self, job: Job) -> Context:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path = job.node.name
-        key = f"{self.run}:{path}:{job.key}"
-        return Context(self.run, path, job.attempt, job.generation, job.rung, key, self.folder, job)
+        key = f"{self.run}:{job.path}:{job.key}"
+        return Context(self.run, job.path, job.attempt, job.generation, job.rung, key, self.folder, job)
+
+    def _worded(self, job: Job) -> Worded:
+        """Word the question of a step: the parts that it shows, and whether anybody has to be asked."""
+        ask = job.node.ask
+        assert ask is not None
+        needed = True
+        if ask.when is not None:
+            needed = bool(_answered(ask.when.fn(**self.values.arguments(ask.when.params, job.at))))
+        shown = {name: _shown(value) for name, value in self.values.arguments(ask.values, job.at).items()}
+        text = secret.mask(PLACEHOLDER.sub(lambda found: shown.get(found[1], found[0]), ask.text))
+        digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+        return Worded(job.path, text, digest, needed)
 
     def _returned(self, job: Job) -> Returned:
-        path = job.node.name
+        path = job.path
         payload = dumps(job.value, path)
         sealed = self.journal.seal(Place(self.run, path, job.generation, job.attempt), payload)
-        if sealed.length <= SMALL:
-            self.small[path] = payload
         degraded = job.degraded and secret.mask(job.degraded)
+        if len(job.at.coordinates) > len(job.node.scope):  # an item: one of many, read together
+            return Returned(path, sealed, "", job.seconds, degraded)
+        if sealed.length <= SMALL:
+            self.values.small[path] = payload
         return Returned(path, sealed, preview(job.value), job.seconds, degraded)
 
     def _raised(self, job: Job, error: BaseException | None) -> Raised:
         assert error is not None
-        path = job.node.name
-        self.exceptions[path] = error
+        self.exceptions[job.path] = error
         return Raised(
-            path,
+            job.path,
             failure.type_name(error),
             failure.message(error),
             failure.frames(error),
@@ -298,11 +323,62 @@ class Bodies:
             job.seconds,
             attempt.jitter(),
             attempt.retry_after(error),
+            attempt.kind_of(error),
         )
 
 
+def _nothing() -> None:
+    """Stand where a question has nothing to call."""
+
+
+def _call_of(node: Node, rung: int) -> Call:
+    """Return what is called on a rung: the body of the step, or what stands in for it."""
+    return node.rungs[rung - 1].call if rung else Call(node.fn, node.params, node.is_async)
+
+
+def _degraded(node: Node, slot: Slot) -> str | None:
+    """Return why a result of this rung is degraded, if it is."""
+    rung = node.rungs[slot.rung - 1]
+    if not rung.degraded:
+        return None
+    return f"{rung.label} stands in after {slot.error}" if slot.error else f"{rung.label} stands in"
+
+
+def _listed(job: Job, values: Values) -> Listed:
+    """Count the items of a fan-out, and name them by their keys."""
+    each = job.node.each
+    assert each is not None
+    items = values.list_of(job.node, job.at)
+    if each.key is None:
+        return Listed(job.path, len(items), None)
+    keys = [str(each.key(item)) for item in items]
+    if len(set(keys)) < len(keys):
+        double = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"two items of {job.path} have the key {double!r}; a key names one item")
+    return Listed(job.path, len(items), keys)
+
+
+def _said(job: Job) -> Answer | Listed | Worded:
+    if isinstance(job.value, Listed | Worded):
+        return job.value
+    return Answer(job.path, _answered(job.value))
+
+
+def _answered(value: object) -> bool:
+    """Return what a condition answered. Raises TypeError if that is no bool."""
+    if isinstance(value, bool):
+        return value
+    if iscoroutine(value):
+        value.close()
+    raise TypeError(f"a condition returns True or False, not {type(value).__name__}")
+
+
+def _shown(value: object) -> str:
+    return value if isinstance(value, str) else preview(value)
+
+
 def _timeout(job: Job) -> StepTimeout:
-    error = StepTimeout(f"{job.node.name} had not ended after {job.node.timeout:g} s")
+    error = StepTimeout(f"{job.path} had not ended after {job.node.timeout:g} s")
     error.__cause__ = job.error
     if job.error is not None:
         failure.carrying(error, failure.frames(job.error)).with_traceback(job.error.__traceback__)
@@ -311,13 +387,7 @@ def _timeout(job: Job) -> StepTimeout:
 
 def stuck(job: Job, grace: float) -> Raised:
     """Return the failure of a job whose thread goes on `grace` seconds after it was asked to end."""
-    path, timeout = job.node.name, job.node.timeout or 0.0
+    path, timeout = job.path, job.node.timeout or 0.0
     said = f"{path} was asked to end after {timeout:g} s and goes on {grace:g} s later"
     error = StepStuck(f"{said}: nothing is tried beside it")
-    return Raised(path, failure.type_name(error), str(error), [], error.severity, timeout, 0.0, None)
-
-
-def field_of(value: Any, field: str | None) -> Any:
-    """Return one field of a result: a key of a mapping (TypedDict), an attribute of anything else."""
-    assert field is not None
-    return value[field] if issubclass(type(value), Mapping) else getattr(value, field)
+    return Raised(path, failure.type_name(error), str(error), [], error.severity, timeout, 0.0, None, "stuck")

@@ -6,24 +6,24 @@ those before it are not. One that stays failed holds back what its step was buil
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 import anyio
 from anyio import to_thread
 
 from gflow import failure
-from gflow.attempt import TryAgain, decide, jitter
+from gflow.attempt import At, Failure, Ladder, TryAgain, decide, jitter
 from gflow.bodies import Bodies, Job
 from gflow.clock import Clock
-from gflow.events import Event, Reverted, StatusChanged, Undone
+from gflow.events import Event, Reverted, StatusChanged, Undone, step_of
 from gflow.journal import Journal
 from gflow.model import Graph, Retry, Status
 from gflow.rollback import Entry, Order, entries
-from gflow.state import State
+from gflow.state import Slot, State
 from gflow.stores import RunRow
 
-RETRY: Final = Retry(3)
+LADDER: Final = Ladder(Retry(3))
 
 
 class Compensation:
@@ -57,13 +57,17 @@ class Compensation:
         order = Order(self.state.outline)
         held: set[str] = set()
         for entry in entries(self.state, reset.steps):
-            if entry.path not in held and not await self._take_back(entry, force=force) and not force:
-                held |= order.before(entry.path)
-        slots = self.state.slots
-        rest = [n for n in reset.steps if n in slots and n not in held and not slots[n].origin]
-        left = [e.path for e in entries(self.state, reset.steps) if e.path in held and not e.stays]
+            step = step_of(entry.path)
+            if step in held or await self._take_back(entry, force=force) or force:
+                continue
+            passed_over = entry.treatment == "irreversible" and reset.why == "abort"
+            held |= {step} if passed_over else order.before(step)
+        steps = set(reset.steps)
+        rest = [path for path, slot in self.state.slots.items() if _is_reset(path, slot, steps - held)]
+        left = [e.path for e in entries(self.state, steps) if step_of(e.path) in held and not e.stays]
         status: Status = "rollback_incomplete" if left else "rolled_back"
-        reason = f"{reset.goal}; left: {', '.join(left)}" if left else reset.goal
+        said = self.state.reason if reset.why == "abort" else reset.goal
+        reason = f"{said}; left: {', '.join(left)}" if left else said
         await self.commit([Reverted(rest), StatusChanged(status, reason)])
         return status
 
@@ -73,9 +77,9 @@ class Compensation:
         for event in events:
             self.state.apply(now, event)
             if isinstance(event, Undone) and event.error is None:
-                self.bodies.forget([event.path])
+                self.bodies.values.forget([event.path])
             if isinstance(event, Reverted):
-                self.bodies.forget(event.paths)
+                self.bodies.values.forget(event.paths)
         row = self._row() if any(isinstance(event, StatusChanged) for event in events) else None
         await to_thread.run_sync(lambda: self.journal.append(now, list(events), [], row))
 
@@ -91,20 +95,20 @@ class Compensation:
 
     async def _undo(self, path: str) -> str | None:
         """Call a step's undo until it succeeds or stays failed; return what it said then."""
-        node = self.graph.nodes.get(path)
+        node = self.graph.nodes.get(step_of(path))
         if node is None or node.undo is None:
             return "the module no longer has this step's undo"
         failures = 0
         while True:
             job = await to_thread.run_sync(
-                self.bodies.undo_job, node, node.undo, self.state.slot(path), failures + 1
+                self.bodies.undo_job, node, node.undo, path, self.state.slot(path), failures + 1
             )
             await self._call(job)
             if job.error is None:
                 return None
             failures += 1
             self.bodies.exceptions[path] = job.error
-            decision = decide(RETRY, "low", failures, jitter())
+            decision = decide(LADDER, Failure("low"), At(0, failures), jitter())
             if not isinstance(decision, TryAgain):
                 return f"{failure.type_name(job.error)}: {failure.message(job.error)}"
             await self._wait(decision.delay)
@@ -112,7 +116,7 @@ class Compensation:
     async def _call(self, job: Job) -> None:
         if job.error is not None:
             return
-        if job.node.is_async:
+        if job.is_async:
             await self.bodies.acall(job)
         else:
             await to_thread.run_sync(self.bodies.call, job)
@@ -120,3 +124,8 @@ class Compensation:
     async def _wait(self, seconds: float) -> None:
         if not self.clock.skip_to(self.clock.now() + seconds):
             await anyio.sleep(seconds)
+
+
+def _is_reset(path: str, slot: Slot, steps: Collection[str]) -> bool:
+    """Tell whether an instance begins anew with its step; what was adopted from another run does not."""
+    return step_of(path) in steps and not slot.origin

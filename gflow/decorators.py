@@ -27,7 +27,7 @@ from typing import (
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from gflow.model import Durability, Effects, Kind, Policy, Retry
+    from gflow.model import Durability, Effects, Exhausted, Kind, Policy, Retry
     from gflow.notice import Notice
 
 P = ParamSpec("P")
@@ -51,6 +51,10 @@ class Options:
     policy: Policy | None = None
     limit: int | None = None
     timeout: float | None = None
+    when: AnyStep | Condition | None = None
+    fallback: tuple[Fallback, ...] = ()
+    degraded: Callable[..., Any] | None = None
+    repeat: Until | None = None
 
 
 class Step(Generic[P, R_co]):
@@ -155,6 +159,9 @@ class Member:
 
 
 AnyStep = Step[..., Any]
+Condition = Callable[..., bool]
+Fallback = str | Callable[..., Any]
+"""An alternate role, or an undecorated function with the parameters of the step."""
 
 
 class Decorator(Protocol):
@@ -197,8 +204,11 @@ def task(fn: Callable[P, R], /) -> Step[P, R]: ...
 def task(
     *,
     after: Iterable[AnyStep | Member] = ...,
+    when: AnyStep | Condition | None = ...,
     attempts: int | Retry | None = ...,
     timeout: float | None = ...,
+    fallback: Fallback | Iterable[Fallback] = ...,
+    degraded: Callable[..., Any] | None = ...,
     effects: Effects | None = ...,
     policy: Policy | None = ...,
 ) -> Decorator: ...
@@ -207,20 +217,30 @@ def task(
     /,
     *,
     after: Iterable[AnyStep | Member] = (),
+    when: AnyStep | Condition | None = None,
     attempts: int | Retry | None = None,
     timeout: float | None = None,
+    fallback: Fallback | Iterable[Fallback] = (),
+    degraded: Callable[..., Any] | None = None,
     effects: Effects | None = None,
     policy: Policy | None = None,
 ) -> Any:
     """Make a function a step that Python does, sync or async.
 
-    `after` names steps that must have ended first, beside those that the parameters name.
+    `after` names steps that must have ended first, beside those that the parameters name. `when` is a
+    condition: a bool step, or a function whose parameters are resolved like those of the step; if it says
+    no, the step is skipped, with all that needs it.
     `attempts` counts calls: 3, or `Retry(3, base=…)`; every Exception is then tried again.
     `timeout` ends an attempt after so many seconds: an async body is cancelled, commands are killed, other
     code is asked (`ctx.check_cancelled()`).
+    `fallback` stands in when the body has failed: undecorated functions that take the step's parameters
+    (and a `Failed`, if they want to know), or alternate roles, in order; `degraded` comes last, and marks
+    the result.
     `effects` is "none" (nothing to undo) or "irreversible"; `policy` holds the rarer knobs.
     """
-    options = Options(_listed(after), attempts, effects, policy, None, timeout)
+    options = Options(
+        _listed(after), attempts, effects, policy, None, timeout, when, _listed(fallback), degraded
+    )
     decorator = _decorator("task", options)
     return decorator if fn is None else _decorate_bare("task", fn)
 
@@ -230,7 +250,10 @@ def agent(
     /,
     *,
     after: Iterable[AnyStep | Member] = (),
+    when: AnyStep | Condition | None = None,
     attempts: int | Retry | None = None,
+    fallback: Fallback | Iterable[Fallback] = (),
+    degraded: Callable[..., Any] | None = None,
     effects: Effects | None = None,
     policy: Policy | None = None,
 ) -> Decorator:
@@ -242,7 +265,10 @@ def agent(
     """
     if callable(role):  # a bare @agent: recorded, so that the compiler can say what to write
         return cast("Decorator", _decorate_bare("agent", role))
-    return _decorator("agent", Options(_listed(after), attempts, effects, policy), role)
+    options = Options(
+        _listed(after), attempts, effects, policy, None, None, when, _listed(fallback), degraded
+    )
+    return _decorator("agent", options, role)
 
 
 @overload
@@ -251,29 +277,40 @@ def stage(fn: Callable[P, R], /) -> Step[P, R]: ...
 def stage(
     *,
     after: Iterable[AnyStep | Member] = ...,
+    when: AnyStep | Condition | None = ...,
     attempts: int | Retry | None = ...,
     timeout: float | None = ...,
+    fallback: Fallback | Iterable[Fallback] = ...,
+    degraded: Callable[..., Any] | None = ...,
     effects: Effects | None = ...,
     policy: Policy | None = ...,
     limit: int | None = ...,
+    repeat: Until | None = ...,
 ) -> Decorator: ...
 def stage(
     fn: Callable[..., Any] | None = None,
     /,
     *,
     after: Iterable[AnyStep | Member] = (),
+    when: AnyStep | Condition | None = None,
     attempts: int | Retry | None = None,
     timeout: float | None = None,
+    fallback: Fallback | Iterable[Fallback] = (),
+    degraded: Callable[..., Any] | None = None,
     effects: Effects | None = None,
     policy: Policy | None = None,
     limit: int | None = None,
+    repeat: Until | None = None,
 ) -> Any:
     """Make a function a group whose members, the steps its parameters name, run one after another.
 
     The body runs last, with every parameter filled in. `limit` bounds the attempts that run at once
-    inside; the other keywords are those of `task` and apply to the body.
+    inside; `repeat=Until(…)` runs members and body again until a condition holds. `when` and `after` are for
+    the whole group; the other keywords are those of `task` and apply to the body.
     """
-    options = Options(_listed(after), attempts, effects, policy, limit, timeout)
+    options = Options(
+        _listed(after), attempts, effects, policy, limit, timeout, when, _listed(fallback), degraded, repeat
+    )
     decorator = _decorator("stage", options)
     return decorator if fn is None else _decorate_bare("stage", fn)
 
@@ -284,25 +321,35 @@ def parallel(fn: Callable[P, R], /) -> Step[P, R]: ...
 def parallel(
     *,
     after: Iterable[AnyStep | Member] = ...,
+    when: AnyStep | Condition | None = ...,
     attempts: int | Retry | None = ...,
     timeout: float | None = ...,
+    fallback: Fallback | Iterable[Fallback] = ...,
+    degraded: Callable[..., Any] | None = ...,
     effects: Effects | None = ...,
     policy: Policy | None = ...,
     limit: int | None = ...,
+    repeat: Until | None = ...,
 ) -> Decorator: ...
 def parallel(
     fn: Callable[..., Any] | None = None,
     /,
     *,
     after: Iterable[AnyStep | Member] = (),
+    when: AnyStep | Condition | None = None,
     attempts: int | Retry | None = None,
     timeout: float | None = None,
+    fallback: Fallback | Iterable[Fallback] = (),
+    degraded: Callable[..., Any] | None = None,
     effects: Effects | None = None,
     policy: Policy | None = None,
     limit: int | None = None,
+    repeat: Until | None = None,
 ) -> Any:
     """Make a function a group whose members run at the same time; otherwise as `stage`."""
-    options = Options(_listed(after), attempts, effects, policy, limit, timeout)
+    options = Options(
+        _listed(after), attempts, effects, policy, limit, timeout, when, _listed(fallback), degraded, repeat
+    )
     decorator = _decorator("parallel", options)
     return decorator if fn is None else _decorate_bare("parallel", fn)
 
@@ -329,6 +376,74 @@ class From:
 
 
 @dataclass(frozen=True, slots=True)
+class Each:
+    """Run a step, or a group with all its members, once per item of the list that another step returns.
+
+    At most `limit` items run at once (1: one after another). `key` names an item for people, in its path
+    `check[eu]`; without it the index does. `tolerate` failures, a number or a share such as "10%", do not
+    fail the whole. Seen from outside the results are a list, in the order of the items.
+
+    >>> def check(region: Annotated[str, Each(regions)]) -> Report: ...       # doctest: +SKIP
+    """
+
+    step: AnyStep | Member
+    limit: int | None = None
+    key: Callable[[Any], str] | None = None
+    tolerate: int | str = 0
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class FirstOf:
+    """Take a parameter from the first of several steps that was not skipped.
+
+    >>> def publish(wheel: Annotated[Path, FirstOf(build_fast, build_full)]): ...     # doctest: +SKIP
+    """
+
+    steps: tuple[AnyStep | Member, ...]
+
+    def __init__(self, *steps: AnyStep | Member) -> None:
+        object.__setattr__(self, "steps", steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Previous:
+    """Take a parameter from the round before: the result of the member that the parameter is named after.
+
+    In the first round there is none, so the type admits None.
+
+    >>> def fix(review: Annotated[Review | None, Previous()]) -> Patch: ...           # doctest: +SKIP
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a person is asked before a step begins, on a parameter of type `Approval`.
+
+    `text` shows results as `{step}` or `{step.field}`. `when`, a function whose parameters are resolved like
+    those of the step, says whether anybody has to be asked. After `timeout` seconds the answer is no.
+
+    >>> def tag(ok: Annotated[Approval, Ask("Publish {build.version}?")]): ...        # doctest: +SKIP
+    """
+
+    text: str = ""
+    when: Condition | None = None
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Until:
+    """Run a group again until `condition` holds, at most `max` times; used up, the group fails.
+
+    The parameters of the condition are resolved like those of the group's body.
+
+    >>> @stage(repeat=Until(lambda review: review.ok, max=3))                # doctest: +SKIP
+    """
+
+    condition: AnyStep | Condition
+    max: int = 3
+
+
+@dataclass(frozen=True, slots=True)
 class InputMark:
     """What `Input[T]` adds to T."""
 
@@ -343,12 +458,14 @@ class Workflow:
 
     Defaults: `name` is the module's, `version` its `__version__`. `uses` lists imported steps that
     only a parameter's name uses (linters would delete their import). `durability` is "full" (survives a
-    power loss) or "process" (survives kill -9). `notify` lists who is told what becomes of a run:
-    notifiers of `gflow.notify`, or functions that take a notice.
+    power loss) or "process" (survives kill -9). `on_exhausted="abort"` rolls the run back when a step has
+    failed for good, instead of stopping there. `notify` lists who is told what becomes of a run: notifiers of
+    `gflow.notify`, or functions that take a notice.
     """
 
     name: str | None = None
     version: str | None = None
     uses: Iterable[AnyStep] = field(default=())
     durability: Durability | None = None
+    on_exhausted: Exhausted = "stop"
     notify: Iterable[Callable[[Notice], object]] = field(default=())

@@ -11,7 +11,9 @@ GflowError                      a fault that gflow itself reports; carries an ex
     └── OrphanAlive             a command that outlived its gflow still works on a step
 
 WorkflowError                   raised by steps: an error with a severity of its own
-└── Refused                     a check says no: never retried, never degraded away
+├── Refused                     a check says no: never retried, never degraded away
+├── Rejected                    a person said no
+└── StepFailed                  a failure that arrived as a value, raised again
 """
 
 from __future__ import annotations
@@ -105,6 +107,28 @@ class StepTimeout(TimeoutError):
 
 class StepStuck(WorkflowError):
     """Python code in a thread goes on after its timeout: the run stops, nothing is tried beside it."""
+
+
+class StepFailed(WorkflowError):
+    """The failure of another step, raised again by `Failed.reraise()`."""
+
+
+class Rejected(WorkflowError):
+    """A person said no (or nobody said yes in time): the run stops as rejected, nothing is undone.
+
+    A parameter typed `Approval | Rejected` gets it as a value. `at` is an ISO date and time (UTC).
+    """
+
+    def __init__(self, question: str = "", who: str = "", comment: str = "", at: str = "") -> None:
+        said = f"{who or 'nobody'} said no to: {question}" if question else f"{who} said no"
+        super().__init__(f"{said} ({comment})" if comment else said)
+        self.question = question
+        self.who = who
+        self.comment = comment
+        self.at = at
+
+    def __reduce__(self) -> tuple[type[Rejected], tuple[str, str, str, str]]:
+        return type(self), (self.question, self.who, self.comment, self.at)
 
 
 class Refused(WorkflowError):

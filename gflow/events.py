@@ -8,10 +8,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     from gflow.model import Kind
+
+START: Final = "start"
+"""Where a rollback of everything goes to."""
+LONGEST_KEY: Final = 64
+PLAIN: Final = " !#$&'()*+,-./:;<=>?@^_|{}"
+"""Characters of a key that stand for themselves in a path; brackets, `~`, `%` and others are escaped."""
 
 
 class Ref(NamedTuple):
@@ -29,7 +37,8 @@ class Outline(NamedTuple):
 
     `after` and `joins` are those of `model.Node`. `undo` is the first line of the undo's docstring (None:
     there is no undo), and `takes_none` says that it also takes back what did not complete. `body` and
-    `signature` are those of `fingerprint.Fingerprint`; None where nothing is known of them.
+    `signature` are those of `fingerprint.Fingerprint`; None where nothing is known of them. `asks` says
+    that a person is asked before it begins.
     """
 
     name: str
@@ -43,6 +52,7 @@ class Outline(NamedTuple):
     takes_none: bool = False
     body: str | None = None
     signature: str | None = None
+    asks: bool = False
 
 
 class Created(NamedTuple):
@@ -91,7 +101,11 @@ class Done(NamedTuple):
 
 
 class Tripped(NamedTuple):
-    """An attempt failed, and what was decided: tried again at `retry_at` (Unix seconds), or not (None)."""
+    """An attempt failed, and what was decided.
+
+    "retry" at `retry_at` (Unix seconds); "next", the rung that follows; "stop"; "handled", a failure that
+    all who read the step take as a value, so that it is an outcome; "abort".
+    """
 
     path: str
     type: str
@@ -104,9 +118,10 @@ class Tripped(NamedTuple):
 
 
 class Stopped(NamedTuple):
-    """An attempt was ended from outside before it had an outcome: interrupted or cancelled."""
+    """An attempt was ended from outside before it had an outcome: "interrupted" or "cancelled"."""
 
     path: str
+    status: str = "interrupted"
 
 
 class Told(NamedTuple):
@@ -122,6 +137,53 @@ class StatusChanged(NamedTuple):
 
     status: str
     reason: str = ""
+
+
+class Decided(NamedTuple):
+    """A condition was asked: whether a step runs (`when=`), or whether a round was the last (`repeat=`)."""
+
+    path: str
+    question: str
+    answer: bool
+
+
+class Skipped(NamedTuple):
+    """A step is left out, because of its own condition or of a step that it needs."""
+
+    path: str
+    why: str
+
+
+class Opened(NamedTuple):
+    """A fan-out begins: it has `n` items, by these keys (None: by their index)."""
+
+    path: str
+    n: int
+    keys: list[str] | None = None
+
+
+class Asked(NamedTuple):
+    """A person is asked before a step begins; after `expires` (Unix seconds) the answer is no."""
+
+    path: str
+    text: str
+    digest: str
+    expires: float | None = None
+
+
+class Answered(NamedTuple):
+    """A question is decided: "approved", "rejected", "expired", or "not asked".
+
+    `digest` is that of what was shown; an early answer has none, and is for the first question of its
+    generation.
+    """
+
+    path: str
+    verdict: str
+    who: str
+    comment: str
+    digest: str
+    generation: int
 
 
 class Reset(NamedTuple):
@@ -184,13 +246,14 @@ class Adopted(NamedTuple):
 
 
 Event = (
-    Created | Claimed | Started | Done | Tripped | Stopped | Told | StatusChanged | Reset | Undone | Reverted
-    | Forked | Adopted
+    Created | Claimed | Started | Done | Tripped | Stopped | Told | StatusChanged | Decided | Skipped | Opened
+    | Asked | Answered | Reset | Undone | Reverted | Forked | Adopted
 )  # fmt: skip
 
 _KINDS: dict[str, type[Any]] = {
     "created": Created, "claimed": Claimed, "start": Started, "done": Done, "trip": Tripped,
-    "stop": Stopped, "told": Told,
+    "stop": Stopped, "told": Told, "decided": Decided, "skip": Skipped, "open": Opened,
+    "asked": Asked, "answer": Answered,
     "status": StatusChanged, "reset": Reset, "undone": Undone, "reverted": Reverted,
     "forked": Forked, "adopted": Adopted,
 }  # fmt: skip
@@ -231,3 +294,24 @@ def _read(record: list[Any]) -> Event:
 
 def _outline(fields: list[Any]) -> Outline:
     return Outline(*fields[: len(Outline._fields)])
+
+
+# ---------------------------------------------------------------- paths
+
+
+def step_of(path: str) -> str:
+    """Return the name of the step that a path is an instance of: `check` of `check[eu]~2`."""
+    for position, letter in enumerate(path):
+        if letter in "[~":
+            return path[:position]
+    return path
+
+
+def coordinate(key: str) -> str:
+    """Return the part of a path that names an item: its key, in characters that a path can hold.
+
+    A long key is cut and told from others by its hash.
+    """
+    if len(key) > LONGEST_KEY:
+        key = f"{key[:40]}-{blake2b(key.encode('utf-8', 'surrogatepass'), digest_size=8).hexdigest()}"
+    return f"[{quote(key, safe=PLAIN)}]"

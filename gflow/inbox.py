@@ -16,27 +16,40 @@ from typing import Any, Final, Literal
 from gflow.checkpoint import Keys, fits, sign
 from gflow.stores import Message, Store
 
-Kind = Literal["cancel"]
+Kind = Literal["cancel", "approve", "reject"]
 
-KINDS: Final = ("cancel",)
+KINDS: Final = ("cancel", "approve", "reject")
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A message that was verified: what is said, by whom (`user@host`), when (Unix seconds)."""
+    """A message that was verified: what is said, by whom (`user@host`), when (Unix seconds).
+
+    A decision names its question: the step's `path`, its generation, the digest of what was shown.
+    """
 
     id: int
     kind: str
     who: str
     at: float
+    path: str = ""
+    generation: int = 0
+    digest: str = ""
+    comment: str = ""
 
 
-def say(store: Store, keys: Keys, run: str, kind: Kind, session: int) -> None:
+def sender() -> str:
+    """Return who speaks: `user@host`."""
+    return f"{getpass.getuser()}@{socket.gethostname()}"
+
+
+def say(store: Store, keys: Keys, run: str, kind: Kind, session: int, **about: object) -> None:
     """Put a signed message into a run's inbox, for the process that took it over as number `session`.
 
-    A copy of it that somebody puts there later is for nobody.
+    A copy of it that somebody puts there later is for nobody. `about` is what a decision says of its
+    question: `path`, `generation`, `digest`, `comment`.
     """
-    said = {"who": f"{getpass.getuser()}@{socket.gethostname()}", "at": time.time(), "session": session}
+    said = {"who": sender(), "at": time.time(), "session": session, **about}
     payload = json.dumps(said, separators=(",", ":")).encode()
     store.post(run, kind, payload, sign(keys, *_signed(run, kind, payload)))
 
@@ -79,7 +92,8 @@ class Inbox:
         said: dict[str, Any] = json.loads(payload)
         if said["session"] != self._session:
             return None
-        return Word(number, kind, str(said["who"]), float(said["at"]))
+        about = {name: said[name] for name in ("path", "generation", "digest", "comment") if name in said}
+        return Word(number, kind, str(said["who"]), float(said["at"]), **about)
 
 
 def _signed(run: str, kind: str, payload: bytes) -> tuple[bytes, ...]:

@@ -21,6 +21,8 @@ LARGEST_INLINE: Final = 64 * 1024
 """A longer value becomes a blob, so that a round stays small."""
 
 MAC_SIZE: Final = 32
+ROUND: Final = 1 << 30
+"""More bytes than the values of a round can have."""
 
 Listener = Callable[[float, Sequence[Event]], None]
 _pack = struct.Struct(">qd").pack
@@ -51,6 +53,7 @@ class Journal:
         self._id = run.encode()
         self._head = 0
         self._mac = b""
+        self._nearby: tuple[str, int, bytes] = ("", 0, b"")
         self.listeners: list[Listener] = []
         self.listener_errors: deque[Exception] = deque(maxlen=100)
 
@@ -141,14 +144,24 @@ class Journal:
             offset += len(payload)
         return refs
 
-    def read(self, ref: Ref, place: Place) -> bytes:
+    def read(self, ref: Ref, place: Place, *, nearby: bool = False) -> bytes:
         """Return the pickled value that `ref` refers to, verified; it lies in the run that `place` names.
 
-        Raises CheckpointTampered if it is not what was stored at `place`, StoreError if it is gone.
+        `nearby` says that others of the same round will be read next. Raises CheckpointTampered if it is not
+        what was stored at `place`, StoreError if it is gone.
         """
         if ref.blob is not None:
             payload = self._store.blob(ref.blob)
+        elif nearby:
+            payload = self._values_of(place.run, ref.round)[ref.offset : ref.offset + ref.length]
         else:
             payload = self._store.value(place.run, ref.round, ref.offset, ref.length)
         verify(self._keys, place, ref.tag, payload)
         return payload
+
+    def _values_of(self, run: str, n: int) -> bytes:
+        """Return all small values of a round; the last one read is kept."""
+        nearby = self._nearby
+        if nearby[:2] != (run, n):
+            nearby = self._nearby = run, n, self._store.value(run, n, 0, ROUND)
+        return nearby[2]

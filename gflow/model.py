@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn
+
+from gflow.errors import StepFailed
 
 if TYPE_CHECKING:
     from gflow.errors import Severity
@@ -20,6 +22,8 @@ Effects = Literal["none", "irreversible"]
 Durability = Literal["full", "process"]
 Orphans = Literal["wait", "kill", "fail"]
 Isolation = Literal["thread", "process"]
+Exhausted = Literal["stop", "abort"]
+Key = Callable[[Any], str]
 Status = Literal[
     "pending", "running", "waiting", "completed", "failed", "rejected", "interrupted", "cancelled",
     "rolling_back", "rolled_back", "rollback_incomplete", "skipped",
@@ -90,6 +94,46 @@ class Policy:
     version: str | None = None
 
 
+# ---------------------------------------------------------------- what a step may be given beside values
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A failure as a value: what a parameter gets whose annotation admits it (`report: Report | Failed`).
+
+    `type` and `message` are those of the exception; a step that never started has the type "NotStarted".
+    """
+
+    step: str
+    type: str
+    message: str
+    attempts: int = 1
+    place: str = ""
+
+    def reraise(self) -> NoReturn:
+        """Raise the failure again, as a StepFailed that carries its type and message."""
+        raise StepFailed(str(self))
+
+    def __str__(self) -> str:
+        return f"{self.step}: {self.type}: {self.message}" if self.message else f"{self.step}: {self.type}"
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A person's yes: to which question, by whom, when (UTC), with which comment.
+
+    `digest` binds it to what was shown; an early approval has none. `asked` is False where the question's
+    `when` said that nobody has to be asked.
+    """
+
+    question: str = ""
+    who: str = ""
+    at: datetime | None = None
+    comment: str = ""
+    digest: str = ""
+    asked: bool = True
+
+
 # ---------------------------------------------------------------- where a parameter's value comes from
 
 
@@ -133,6 +177,62 @@ class ContextSource:
 
 
 @dataclass(frozen=True, slots=True)
+class EachSource:
+    """One item of the list that a step returns: the step that takes it runs once per item."""
+
+    step: str
+
+    def __str__(self) -> str:
+        return f"each:{self.step}"
+
+
+@dataclass(frozen=True, slots=True)
+class ItemSource:
+    """The item of the fan-out group `group` around the step."""
+
+    group: str
+
+    def __str__(self) -> str:
+        return f"item:{self.group}"
+
+
+@dataclass(frozen=True, slots=True)
+class FirstOfSource:
+    """The result of the first of several steps that was not skipped."""
+
+    steps: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"first:{','.join(self.steps)}"
+
+
+@dataclass(frozen=True, slots=True)
+class PreviousSource:
+    """The result of a step in the round before; None in the first."""
+
+    step: str
+
+    def __str__(self) -> str:
+        return f"previous:{self.step}"
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalSource:
+    """The decision of a person, who is asked before the step begins."""
+
+    def __str__(self) -> str:
+        return "approval"
+
+
+@dataclass(frozen=True, slots=True)
+class FailureSource:
+    """The failure that a fallback stands in for."""
+
+    def __str__(self) -> str:
+        return "failure"
+
+
+@dataclass(frozen=True, slots=True)
 class NoSource:
     """Nothing: the parameter has a finding."""
 
@@ -140,7 +240,10 @@ class NoSource:
         return "nothing"
 
 
-Source = StepSource | InputSource | ConstantSource | ContextSource | NoSource
+Source = (
+    StepSource | InputSource | ConstantSource | ContextSource | EachSource | ItemSource | FirstOfSource
+    | PreviousSource | ApprovalSource | FailureSource | NoSource
+)  # fmt: skip
 
 
 # ---------------------------------------------------------------- the compiled workflow
@@ -148,12 +251,17 @@ Source = StepSource | InputSource | ConstantSource | ContextSource | NoSource
 
 @dataclass(frozen=True, slots=True)
 class Param:
-    """One parameter of a step: its evaluated type and the source of its value."""
+    """One parameter of a step: its evaluated type and the source of its value.
+
+    `admits_none` and `admits_failed` say what else may arrive: the None of a skipped step, a `Failed`.
+    """
 
     name: str
     source: Source
     annotation: object = MISSING
     default: object = MISSING
+    admits_none: bool = False
+    admits_failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,12 +274,80 @@ class Undo:
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """A function beside the steps, with its parameters resolved like those of a step: a condition, say."""
+
+    fn: Callable[..., Any]
+    params: tuple[Param, ...] = ()
+    is_async: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """What stands in for a step's body when that has failed; `label` is what people see.
+
+    `degraded` marks its results; `role` is the alternate role that plays it, if it is one.
+    """
+
+    call: Call
+    label: str
+    degraded: bool = False
+    role: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FanOut:
+    """A step runs once per item of the list that `step` returns; the item goes to `param`.
+
+    At most `limit` items run at once (None: as many as there is room for). `key` names an item (None: by its
+    index). The fan-out fails when more than `tolerate` items have failed: a number, or a share of all
+    ("10%", as 0.1).
+    """
+
+    step: str
+    param: str
+    limit: int | None = None
+    key: Key | None = None
+    tolerate: int | float = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """A group runs again until the condition holds, at most `max` times."""
+
+    until: Call
+    max: int
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a person is asked before a step begins; `param` takes the decision.
+
+    `values` are the parts that `text` shows, by the name of their placeholder (`{step.field}`). `when` says
+    whether anybody has to be asked. After `timeout` seconds the answer is no. `admits_rejected` says that the
+    parameter takes a no as a value.
+    """
+
+    text: str
+    param: str
+    values: tuple[Param, ...] = ()
+    when: Call | None = None
+    timeout: float | None = None
+    admits_rejected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Node:
     """A step as the compiler understood it.
 
     `group` owns the step, `members` are the steps that a group owns, in order.
     `after` are the steps that must have ended before this one may begin; `joins` are those that must
-    have ended before a group's body runs. A step begins only when its group has begun.
+    have ended before a group's body runs. A step begins only when its group has begun. `follows` are those
+    that `after=` names: if one of them is skipped, so is this step.
+
+    `scope` are the groups with `each` or `repeat` around the step, outermost first: it has an instance for
+    every item or round of them. Whatever is in `after` and `joins` is in the same scope or one around it.
+    `handled` says that everyone who reads the step takes a `Failed` too, so that work goes on without it.
     """
 
     name: str
@@ -193,10 +369,23 @@ class Node:
     effects: Effects | None = None
     limit: int | None = None
     undo: Undo | None = None
+    follows: frozenset[str] = frozenset()
+    scope: tuple[str, ...] = ()
+    when: Call | None = None
+    rungs: tuple[Rung, ...] = ()
+    each: FanOut | None = None
+    repeat: Repeat | None = None
+    ask: Question | None = None
+    handled: bool = False
 
     @property
     def is_group(self) -> bool:
         return self.kind in GROUPS
+
+    @property
+    def is_scope(self) -> bool:
+        """Whether the step runs once per item or round."""
+        return self.each is not None or self.repeat is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +422,7 @@ class Graph:
     results: tuple[str, ...]
     inputs_type: type | None = None
     durability: Durability | None = None
+    on_exhausted: Exhausted = "stop"
     notify: tuple[Callable[[Any], object], ...] = ()
 
     def leaves(self) -> list[Node]:

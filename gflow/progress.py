@@ -43,6 +43,7 @@ def outline(graph: Graph) -> list[Outline]:
             node.undo.doc.partition("\n")[0].rstrip(".") if node.undo else None,
             node.effects,
             takes_none=node.undo is not None and _takes_none(node.undo),
+            asks=node.ask is not None,
             **prints[node.name]._asdict(),
         )
         for node in graph.nodes.values()
@@ -247,7 +248,7 @@ def _step(step: Outline, state: State, run: Status, groups: Mapping[str, Status]
         attempts=slot.attempt,
         degraded=slot.degraded,
         error=slot.error if status != "completed" else None,
-        preview=slot.preview,
+        preview=slot.asked.text if status == "waiting" and slot.asked else slot.preview,
         started=_utc(slot.started),
         ended=_utc(slot.ended),
         seconds=slot.seconds,

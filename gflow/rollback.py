@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
-from gflow.events import Outline
+from gflow.events import START, Outline, step_of
 from gflow.model import GROUPS
 from gflow.state import Slot, State
-
-START: Final = "start"
 
 Treatment = Literal["undo", "stays", "adopted", "irreversible", "unclear"]
 """What becomes of a step: its undo runs; it has none; it belongs to the run that this one is a fork of; it
@@ -76,22 +74,26 @@ def entries(state: State, steps: Iterable[str]) -> tuple[Entry, ...]:
 
     What was adopted from another run has not begun here; it comes last, and stays.
     """
-    outlines = {step.name: step for step in state.outline}
-    begun = [(state.slots[n], outlines[n]) for n in steps if n in state.slots and n in outlines]
-    begun = [(slot, step) for slot, step in begun if slot.began is not None or slot.origin]
-    return tuple(_entry(slot, step) for slot, step in sorted(begun, key=_urgency, reverse=True))
+    chosen = set(steps)
+    outlines = {step.name: step for step in state.outline if step.name in chosen}
+    begun = [
+        (path, slot, outlines[name])
+        for path, slot in state.slots.items()
+        if (slot.began is not None or slot.origin) and (name := step_of(path)) in outlines
+    ]
+    return tuple(_entry(*each) for each in sorted(begun, key=_urgency, reverse=True))
 
 
-def _urgency(begun: tuple[Slot, Outline]) -> tuple[bool, int]:
-    slot = begun[0]
+def _urgency(begun: tuple[str, Slot, Outline]) -> tuple[bool, int]:
+    slot = begun[1]
     return (True, slot.began or 0) if slot.done is None else (False, slot.done)
 
 
-def _entry(slot: Slot, step: Outline) -> Entry:
+def _entry(path: str, slot: Slot, step: Outline) -> Entry:
     completed = slot.done is not None
     treatment: Treatment = "adopted" if slot.origin else _treatment(step, completed)
     return Entry(
-        step.name, treatment, completed, step.kind in GROUPS, step.undo or "", slot.preview or "", slot.origin
+        path, treatment, completed, step.kind in GROUPS, step.undo or "", slot.preview or "", slot.origin
     )
 
 

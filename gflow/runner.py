@@ -14,6 +14,7 @@ from collections.abc import (
     Awaitable,
     Callable,
     Collection,
+    Iterable,
     Mapping,
     Sequence,
 )
@@ -39,13 +40,25 @@ from gflow import (
     rollback,
     secret,
 )
-from gflow.adoption import adopted
+from gflow.adoption import adopted, settled
 from gflow.agenda import Agenda
 from gflow.checkpoint import Keys, Place, dumps, unpickle
 from gflow.compensation import Compensation
 from gflow.decorators import Step
 from gflow.errors import BadInputs, RunOwned, UsageError
-from gflow.events import Adopted, Claimed, Created, Event, Forked, Outline, Ref, Reset, StatusChanged
+from gflow.events import (
+    START,
+    Adopted,
+    Answered,
+    Claimed,
+    Created,
+    Event,
+    Forked,
+    Outline,
+    Ref,
+    Reset,
+    StatusChanged,
+)
 from gflow.journal import Journal
 from gflow.model import Graph, Run, StepError
 from gflow.notify.outbox import Outbox
@@ -137,15 +150,18 @@ def is_in_loop() -> bool:
 # ---------------------------------------------------------------- a new run, and one that goes on
 
 
-async def start(graph: Graph, given: Mapping[str, object], settings: Settings) -> Run:
-    """Create a run of `graph` and drive it to its end."""
+async def start(
+    graph: Graph, given: Mapping[str, object], settings: Settings, *, approved: Iterable[str] = ()
+) -> Run:
+    """Create a run of `graph` and drive it to its end; `approved` steps are told yes before they ask."""
     values = inputs.bind(graph, given)
     with opened(settings, "create", graph.durability) as (store, keys):
         run_id = new_id(store)
         with claimed(settings, run_id) as outliving:
             journal = Journal(store, run_id, keys)
             created, payload = _created(graph, journal, values)
-            events: list[Event] = [created, _claimed(), StatusChanged("running")]
+            early = [Answered(step, "approved", inbox.sender(), "", "", 0) for step in approved]
+            events: list[Event] = [created, _claimed(), StatusChanged("running"), *early]
             async with _at_work(
                 settings, store, keys, journal, outliving, graph=graph, state=State(), values=values
             ) as session:
@@ -252,7 +268,8 @@ async def fork_run(
             journal = Journal(store, new, keys)
             created, payload = _created(graph, journal, values)
             events: list[Event] = [
-                created, Forked(origin, at), *shared, _claimed(), StatusChanged("running", f"forked at {at}")
+                created, Forked(origin, at), *settled(state, created.steps, at), *shared, _claimed(),
+                StatusChanged("running", f"forked at {at}"),
             ]  # fmt: skip
             async with _at_work(
                 settings, store, keys, journal, outliving, graph=graph, state=State(), values=values
@@ -384,8 +401,8 @@ def rollback_plan(state: State, run_id: str, to: str, *, inclusive: bool = False
     `inclusive` takes back `to` as well, and so does what goes on with a rerun of it.
     """
     names = [step.name for step in state.outline]
-    if to != rollback.START and to not in names:
-        near = did_you_mean(to, [*names, rollback.START])
+    if to != START and to not in names:
+        near = did_you_mean(to, [*names, START])
         raise UsageError(f"run {run_id} has no step `{to}`", near or f"steps: {', '.join(names)}, or start")
     return rollback.plan(state, to, inclusive=inclusive or _is_rerun_under_way(state, to))
 
@@ -407,7 +424,8 @@ async def _finish_rollback(session: Session, events: Sequence[Event], *, force: 
         session.clock,
         row=lambda: _row(session),
     )
-    await compensation.commit(events)
+    if events:
+        await compensation.commit(events)
     await compensation.finish(force=force)
     return session.snapshot()
 
@@ -421,7 +439,7 @@ def _values_from_now_on(
     """
     if changed:
         return _with_changes(session, changed, taken_back)
-    if problems := inputs.unreadable(session.bodies.inputs):
+    if problems := inputs.unreadable(session.bodies.values.inputs):
         raise BadInputs(problems)
     return None
 
@@ -451,7 +469,7 @@ def _taking_up(
     if values is not None:
         ref, payload = _sealed_inputs(session.journal, values)
         claim, payloads = claim._replace(inputs=ref, previews=_previews(values)), [payload]
-        session.bodies.inputs = values
+        session.bodies.values.inputs = values
     return [claim, StatusChanged("running", "resumed")], payloads
 
 
@@ -522,7 +540,7 @@ def _with_changes(
     session: Session, changed: Mapping[str, object], taken_back: Collection[str]
 ) -> dict[str, Any]:
     """Return the inputs with some replaced; one that a completed step has taken cannot be."""
-    graph, values = session.graph, session.bodies.inputs
+    graph, values = session.graph, session.bodies.values.inputs
     for name in changed:
         consumers = graph.inputs[name].consumers if name in graph.inputs else ()
         used = [step for step in consumers if session.state.is_done(step) and step not in taken_back]
@@ -546,6 +564,16 @@ def _write(session: Session, events: Sequence[Event], payloads: Sequence[bytes] 
 
 
 async def _drive(session: Session, events: list[Event], payloads: list[bytes]) -> Run:
+    """Let the run go to its end; on the way ask whoever is there."""
+    await _schedule(session, events, payloads)
+    while session.state.status == "waiting" and (answers := _answers(session)):
+        await _schedule(session, [*answers, StatusChanged("running", "answered")], [])
+    if session.state.status == "rolling_back" and not session.outliving:
+        return _noted(await _finish_rollback(session, [], force=False))
+    return _noted(session.snapshot())
+
+
+async def _schedule(session: Session, events: list[Event], payloads: list[bytes]) -> None:
     settings = session.settings
     opening = Opening(session.clock.now(), events, payloads)
     for event in events:
@@ -568,7 +596,20 @@ async def _drive(session: Session, events: list[Event], payloads: list[bytes]) -
         raise failure.unwrapped(group) from None
     finally:
         session.outliving.update(scheduler.outliving)
-    return _noted(session.snapshot())
+
+
+def _answers(session: Session) -> list[Event]:
+    """Put the open questions to somebody who is there, if anybody is."""
+    ask = session.settings.ask
+    answers: list[Event] = []
+    for path, slot in session.state.slots.items():
+        if ask is None or slot.status != "waiting" or slot.asked is None:
+            continue
+        said = ask(path, slot.asked.text)
+        if said is not None:
+            word = "approved" if said.yes else "rejected"
+            answers.append(Answered(path, word, said.who, said.comment, slot.asked.digest, slot.generation))
+    return answers
 
 
 def _row(session: Session) -> RunRow:

@@ -19,15 +19,28 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from itertools import count
+from math import inf
 from time import monotonic, thread_time
 from typing import Any, Final, Literal, NamedTuple
 
 import anyio
 
-from gflow.agenda import Agenda, Ended, Outcome, Raised, Room, Succeeded, next_events
+from gflow.agenda import (
+    Agenda,
+    Answer,
+    Ended,
+    Listed,
+    Outcome,
+    Raised,
+    Room,
+    Succeeded,
+    Worded,
+    next_events,
+)
 from gflow.bodies import Bodies, Job, Returned, stuck
 from gflow.clock import Clock
-from gflow.events import Event, StatusChanged, Told
+from gflow.events import Answered, Event, StatusChanged, Told
+from gflow.frames import Unit
 from gflow.inbox import Word
 from gflow.journal import Journal
 from gflow.model import Status
@@ -50,6 +63,10 @@ LAST_GRACE: Final = 8.0
 TASKS: Final = 1000
 LEAD: Final = "lead"
 CALLER: Final = "cancelled by its caller"
+
+
+Brought = Returned | Raised | Ended | Answer | Listed | Worded
+"""What a worker brings of a job."""
 
 
 class Opening(NamedTuple):
@@ -93,12 +110,12 @@ class Scheduler:
         self._most_threads = threads
         self._hear = hear
         self._heard_at = float("-inf")
-        self._cancelling = False
+        self._cancelling = self._aborted = False
         self._lock = threading.Lock()
         self._wakeup = threading.Condition(self._lock)
         self._threads: list[threading.Thread] = []
         self._jobs: deque[Job] = deque()
-        self._outcomes: list[Returned | Raised | Ended] = []
+        self._outcomes: list[Brought] = []
         self._flying: dict[str, Job] = {}
         self._deadlines: list[tuple[float, int, Job]] = []
         self._tie = count()
@@ -142,7 +159,7 @@ class Scheduler:
             if self._cancelling:
                 self._cancelling = False
                 tasks.start_soon(self._end_all)
-            elif self._hear or (self.agenda.timers and self.agenda.timers[0][0] <= self.clock.now()):
+            elif self._hear or (self._due_at() or inf) <= self.clock.now():
                 self.poke()
 
     async def _end_all(self) -> None:
@@ -194,27 +211,31 @@ class Scheduler:
 
     def _until_next(self) -> float:
         """Return the seconds until something falls due: a step's next attempt, or an attempt's end."""
-        heads = [heap[0][0] for heap in (self.agenda.timers, self._deadlines) if heap]
-        wait = max(0.0, min(heads) - self.clock.now()) if heads else 3600.0
+        head = min(self._due_at() or inf, self._deadlines[0][0] if self._deadlines else inf)
+        wait = min(3600.0, max(0.0, head - self.clock.now()))
         return min(wait, LISTENING) if self._hear else wait
+
+    def _due_at(self) -> float | None:
+        timers = self.agenda.places.timers  # read here, changed under the baton
+        return timers[0][0] if timers else None
 
     def _expire(self) -> None:
         """End the attempts whose time is over; one that goes on all the same is given up, as stuck."""
         while self._deadlines and self._deadlines[0][0] <= self.clock.now():
             due, _, job = heappop(self._deadlines)
-            if self._flying.get(job.node.name) is not job:
+            if self._flying.get(job.path) is not job:
                 continue
             if not job.timed_out:
                 job.timed_out = True
                 job.cancel()
                 heappush(self._deadlines, (due + STUCK_GRACE, next(self._tie), job))
-            elif not job.node.is_async:
+            elif not job.is_async:
                 self._give_up(job)
 
     def _give_up(self, job: Job) -> None:
         with self._lock:
             job.closed = True
-            self.outliving.add(job.node.name)
+            self.outliving.add(job.path)
             self._outcomes.append(stuck(job, STUCK_GRACE))
             self._poked = True
             self._attend()
@@ -260,7 +281,7 @@ class Scheduler:
         if resting:
             with self._lock:
                 self._rest()
-        outcome: Returned | Raised | Ended | None = None
+        outcome: Brought | None = None
         while True:
             with self._lock:
                 if outcome is not None:
@@ -344,12 +365,12 @@ class Scheduler:
         for _ in range(min(waiting - self._idle, self._most_threads + 1 - len(self._threads))):
             self._spawn()
 
-    def _advance(self, job: Job) -> Returned | Raised | Ended | None:
+    def _advance(self, job: Job) -> Brought | None:
         """Take a job one part further: all the way if its body is sync."""
         bodies = self.bodies
         if job.arguments is None and not bodies.prepare(job):
             return bodies.seal(job)
-        if job.node.is_async:
+        if job.is_async:
             if not job.called:
                 self._loop_jobs.append(job)
                 self._ring()
@@ -383,41 +404,46 @@ class Scheduler:
         opening, self._opening = self._opening, None
         now = opening.at if opening else self.clock.now()
         values = opening.payloads if opening else [o.value.payload for o in batch if isinstance(o, Returned)]
-        told = self._listen()
+        self._listen(now)
         turn = next_events(self.agenda, self._placed(batch), now, self._room())
-        events = [*(opening.events if opening else ()), *told, *turn.events]
+        events = [*(opening.events if opening else ()), *turn.events]
         over = any(isinstance(event, StatusChanged) for event in turn.events)
         if events:
             row = self._on_status() if opening or over else None
             self.journal.append(now, events, values, row)  # ← what follows is true from here on
             self.journal.tidy(idle=not (turn.admitted or self._jobs))
-        jobs = [self._job(name) for name in turn.admitted]
-        waits = not (over or self._flying) and bool(self.agenda.timers)
-        skipped = waits and self.clock.skip_to(self.agenda.timers[0][0])
+        jobs = [self._job(unit) for unit in turn.admitted]
+        due = None if over or self._flying else self.agenda.next_timer()
+        skipped = due is not None and self.clock.skip_to(due)
+        if self.agenda.aborting and not self._aborted:
+            self._aborted = self._cancelling = True
         with self._lock:
             self._leading = False
             self._poked = self._poked or skipped
             self._jobs.extend(jobs)
             if over:
                 self._finish()
-            elif self._cancelling or self.agenda.timers or self._deadlines:
+            elif self._cancelling or self.agenda.places.timers or self._deadlines:
                 self._ring()
 
-    def _listen(self) -> list[Event]:
+    def _listen(self, now: float) -> None:
         """Hear, now and then, what other processes say, and obey."""
         moment = monotonic()
         if self._hear is None or moment - self._heard_at < LISTENING / 2:
-            return []
+            return
         self._heard_at = moment
-        told: list[Event] = []
+        self.agenda.now = now
         for word in self._hear():
-            told.append(Told(word.id, word.kind, word.who))
-            self.agenda.state.apply(self.clock.now(), told[-1])
-            self.agenda.stopping, self.agenda.reason = "cancelled", f"by {word.who}"
-            self._cancelling = True
-        return told
+            self.agenda.record(Told(word.id, word.kind, word.who))
+            if word.kind == "cancel":
+                self.agenda.stopping, self.agenda.reason = "cancelled", f"by {word.who}"
+                self._cancelling = True
+            else:
+                verdict = "approved" if word.kind == "approve" else "rejected"
+                about = word.path, verdict, word.who, word.comment, word.digest, word.generation
+                self.agenda.hear(Answered(*about))
 
-    def _take_batch(self) -> list[Returned | Raised | Ended]:
+    def _take_batch(self) -> list[Brought]:
         """Take what has come in, up to a round's worth of values; the rest waits for the next turn."""
         size = 0
         for number, outcome in enumerate(self._outcomes):
@@ -438,29 +464,27 @@ class Scheduler:
         threads = self._most_threads - self._in_threads
         return Room(threads, max(threads, ahead - self._in_threads), TASKS - self._in_tasks)
 
-    def _job(self, name: str) -> Job:
-        node = self.agenda.graph.nodes[name]
-        slot = self.agenda.state.slot(name)
-        job = Job(node, slot.attempt, slot.generation, slot.rung, self.bodies.log)
-        self._flying[name] = job
-        if node.timeout is not None:
-            heappush(self._deadlines, (self.clock.now() + node.timeout, next(self._tie), job))
-        if node.is_async:
+    def _job(self, unit: Unit) -> Job:
+        job = self.bodies.job(unit, self.agenda.state.slot(unit.path))
+        self._flying[unit.path] = job
+        if unit.node.timeout is not None and unit.purpose == "body":
+            heappush(self._deadlines, (self.clock.now() + unit.node.timeout, next(self._tie), job))
+        if job.is_async:
             self._in_tasks += 1
         else:
             self._in_threads += 1
         return job
 
-    def _measure(self, batch: Sequence[Returned | Raised | Ended]) -> None:
+    def _measure(self, batch: Sequence[Brought]) -> None:
         for outcome in batch:
             job = self._flying.pop(outcome.path)
-            if job.node.is_async:
+            if job.is_async:
                 self._in_tasks -= 1
             else:
                 self._in_threads -= 1
                 self._mean += 0.2 * (job.seconds - self._mean) if self._mean else job.seconds
 
-    def _placed(self, batch: Sequence[Returned | Raised | Ended]) -> list[Outcome]:
+    def _placed(self, batch: Sequence[Brought]) -> list[Outcome]:
         """Give each value its place in the round that is about to be written."""
         refs = iter(self.journal.place_values([o.value for o in batch if isinstance(o, Returned)]))
         return [

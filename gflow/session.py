@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from gflow import orphans, ownership, progress, project, secret
 from gflow.bodies import Bodies
@@ -24,6 +24,7 @@ from gflow.state import State
 from gflow.stores import RunRow, Store
 from gflow.stores.memory import MemoryStore
 from gflow.stores.sqlite import SqliteStore
+from gflow.values import Values
 
 LETTERS: Final = "23456789abcdefghjkmnpqrstvwxyz"
 
@@ -32,13 +33,22 @@ THREADS: Final = 32
 """Sync bodies that run at once, unless the settings say otherwise."""
 
 
+class Verdict(NamedTuple):
+    """What somebody who was asked said: yes or no, who, and why."""
+
+    yes: bool
+    who: str
+    comment: str = ""
+
+
 @dataclass(frozen=True)
 class Settings:
     """Where and how runs are kept; `folder` None keeps them in memory.
 
     `listeners` make, from a session, what is told every round after it was written. `threads` bounds
     the sync bodies that run at once. `signals` lets Ctrl-C and SIGTERM interrupt the run in order.
-    `say` is told, in words, what a resume waits for before it begins.
+    `say` is told, in words, what a resume waits for before it begins. `ask` puts a question to somebody who
+    is there, by the path of its step and its text; without an answer, or without it, the run ends waiting.
     """
 
     folder: Path | None = field(default_factory=project.state_folder)
@@ -48,6 +58,7 @@ class Settings:
     threads: int = THREADS
     signals: bool = False
     say: Callable[[str], None] = lambda _text: None
+    ask: Callable[[str, str], Verdict | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -94,10 +105,11 @@ class Session:
 
     def load(self, step: str) -> Any:
         """Return the value of a completed step, also when the run has ended and its store is closed."""
+        values = self.bodies.values
         if self.settings.folder is None or self.state.status == "running":
-            return self.bodies.value(step)
+            return values.value(step)
         with opened(self.settings, "read") as (store, keys):
-            return self.bodies.value(step, Journal(store, self.run, keys))
+            return values.value(step, Journal(store, self.run, keys))
 
     def snapshot(self) -> Run:
         """Return the run as it is now, with values that load when they are asked for."""
@@ -130,7 +142,8 @@ def working(
             log = RunLog(log_path(settings.folder, run), run, secret.mask)
             stack.callback(log.close)
         folder = (settings.folder or Path.cwd() / project.STATE) / "work" / run
-        bodies = Bodies(run, journal, values, ref_of, folder=folder, store=settings.folder, log=log)
+        found = Values(graph, journal, values, ref_of, state.slots.get)
+        bodies = Bodies(run, journal, found, folder=folder, store=settings.folder, log=log)
         known = progress.medians(store.durations(graph.name))
         hear = None
         if settings.folder is not None:

@@ -6,21 +6,27 @@ from collections.abc import Iterable
 
 from gflow.events import (
     Adopted,
+    Answered,
+    Asked,
     Claimed,
     Created,
+    Decided,
     Done,
     Event,
     Forked,
+    Opened,
     Outline,
     Ref,
     Reset,
     Reverted,
+    Skipped,
     Started,
     StatusChanged,
     Stopped,
     Told,
     Tripped,
     Undone,
+    step_of,
 )
 from gflow.model import Frame, Status, StepError
 
@@ -28,16 +34,20 @@ from gflow.model import Frame, Status, StepError
 class Slot:
     """What the journal says about one step in its generation: how often it was rolled back and begun anew.
 
-    `began` and `done` are the places in the journal of its last start and of its completion. `origin` is
-    the run in which it completed, if that is another one: then it belongs to that run, and so does its value.
-    `deadly` says that its undo never ended, because the process died with it again and again. `outline` is
-    what a completed step was like when it completed, None if that is the outline of the run.
+    `began` and `done` are the places in the journal of its last start and of its completion. `handled` says
+    that its failure is an outcome, which others take as a value. `when` and `until` are what its conditions
+    answered; `items` and `keys` are those of an open fan-out; `asked` is the question that a person was
+    asked, `answer` what became of it.
+
+    `origin` is the run in which it completed, if that is another one: then it belongs to that run, and so
+    does its value. `deadly` says that its undo never ended, because the process died with it again and again.
+    `outline` is what a completed step was like when it completed, None if that is the outline of the run.
     """
 
     __slots__ = (
-        "attempt", "began", "deadly", "degraded", "done", "ended", "error", "failures", "generation", "kept",
-        "origin", "outline", "preview", "ref", "retry_at", "rung", "seconds", "started", "status",
-        "undo_error",
+        "answer", "answered", "asked", "attempt", "began", "deadly", "degraded", "done", "ended", "error",
+        "failures", "generation", "handled", "items", "kept", "keys", "origin", "outline", "preview", "ref",
+        "retry_at", "rung", "seconds", "started", "status", "undo_error", "until", "when",
     )  # fmt: skip
 
     def __init__(self, generation: int = 0) -> None:
@@ -61,6 +71,19 @@ class Slot:
         self.ended: float | None = None
         self.seconds: float | None = None
         self.kept = False
+        self.handled = False
+        self.when: bool | None = None
+        self.until: bool | None = None
+        self.items: int | None = None
+        self.keys: list[str] | None = None
+        self.asked: Asked | None = None
+        self.answer: Answered | None = None
+        self.answered: float | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has an outcome that stays when the run goes on."""
+        return self.status in ("completed", "skipped") or (self.status == "failed" and self.handled)
 
 
 class State:
@@ -69,7 +92,7 @@ class State:
     `slots` holds the steps that the journal has spoken of, by path; `open` those whose attempt runs.
     `session` counts how often a process has taken the run over, `lost` how often in a row one died
     without any progress, and `suspects` names the steps that ran each time. `reset` is the rollback that is
-    under way, or was left incomplete.
+    under way, or was left incomplete. `early` are approvals that were given before their question.
     """
 
     def __init__(self) -> None:
@@ -88,6 +111,7 @@ class State:
         self.heard = 0
         self.forked: Forked | None = None
         self.reset: Reset | None = None
+        self.early: dict[str, Answered] = {}
         self.generation = 0
         self._events = 0
         self.started: float | None = None
@@ -103,6 +127,20 @@ class State:
     def is_done(self, path: str) -> bool:
         slot = self.slots.get(path)
         return slot is not None and slot.status == "completed"
+
+    def has_ended(self, path: str) -> bool:
+        """Tell whether a step has an outcome that stays when the run goes on."""
+        slot = self.slots.get(path)
+        return slot is not None and slot.has_ended
+
+    def early_answer(self, path: str) -> Answered | None:
+        """Return the approval that was given for a step before it asked, for one instance or for all."""
+        slot = self.slot(path)
+        for key in (path, step_of(path)):
+            found = self.early.get(key)
+            if found is not None and found.generation == slot.generation:
+                return found
+        return None
 
     def fold(self, rounds: Iterable[tuple[int, float, list[Event]]]) -> State:
         """Apply all rounds of a journal and return this state."""
@@ -122,7 +160,20 @@ class State:
             case Tripped():
                 self._tripped(at, event)
             case Stopped():
-                self._end(at, event.path, None).status = "interrupted"
+                self._end(at, event.path, None).status = event.status  # type: ignore[assignment]  # as above
+            case Decided():
+                self._decided(event)
+            case Skipped():
+                self._skipped(event)
+            case Opened():
+                slot = self.slot(event.path)
+                slot.items, slot.keys = event.n, event.keys
+                slot.started = at
+            case Asked():
+                slot = self.slot(event.path)
+                slot.status, slot.asked = "waiting", event
+            case Answered():
+                self._answered(at, event)
             case StatusChanged():
                 self._status(at, event)
             case Told():
@@ -189,9 +240,11 @@ class State:
         """What has failed or was ended is tried anew, at the first rung."""
         for slot in self.slots.values():
             slot.kept = slot.status == "completed"
-            if slot.status in ("failed", "interrupted"):
+            if slot.status in ("failed", "interrupted", "cancelled") and not slot.handled:
                 slot.status = "pending"
                 slot.rung = slot.failures = 0
+                if slot.answer and slot.answer.verdict in ("rejected", "expired"):
+                    slot.asked = slot.answer = None
 
     def _reset(self, event: Reset) -> None:
         if self.status != "rolling_back":  # the deaths of the run are not those of its rollback
@@ -243,10 +296,33 @@ class State:
         slot.degraded = event.degraded
         slot.error = None
 
+    def _decided(self, event: Decided) -> None:
+        slot = self.slot(event.path)
+        if event.question == "when":
+            slot.when = event.answer
+        else:
+            slot.until = event.answer
+
+    def _skipped(self, event: Skipped) -> None:
+        slot = self.slot(event.path)
+        slot.status = "skipped"
+        slot.preview = event.why
+
+    def _answered(self, at: float, event: Answered) -> None:
+        slot = self.slots.get(event.path)
+        if event.verdict == "not asked" or (slot is not None and slot.status == "waiting"):
+            slot = self.slot(event.path)
+            slot.answer, slot.answered = event, at
+            slot.status = "pending"
+        else:
+            self.early[event.path] = event
+
     def _tripped(self, at: float, event: Tripped) -> None:
         slot = self._end(at, event.path, event.seconds)
-        slot.status = "pending" if event.decision == "retry" else "failed"
-        slot.failures += 1
+        slot.status = "pending" if event.decision in ("retry", "next") else "failed"
+        slot.handled = event.decision == "handled"
+        slot.failures = 0 if event.decision == "next" else slot.failures + 1
+        slot.rung += event.decision == "next"
         slot.retry_at = event.retry_at
         frames = tuple(Frame(*frame) for frame in event.frames)
         slot.error = StepError(event.path, event.type, event.message, slot.attempt, frames)

@@ -32,6 +32,7 @@ class GflowRun(Protocol):
         *,
         inputs: Mapping[str, object] | None = None,
         overrides: Mapping[str, object] | None = None,
+        approvals: Mapping[str, bool] | None = None,
         notify: Iterable[Callable[[Notice], object]] = (),
     ) -> Run: ...
 
@@ -41,6 +42,7 @@ def run_in_memory(
     *,
     inputs: Mapping[str, object] | None = None,
     overrides: Mapping[str, object] | None = None,
+    approvals: Mapping[str, bool] | None = None,
     notify: Iterable[Callable[[Notice], object]] = (),
 ) -> Run:
     """Run a workflow in memory and return the run, whatever became of it.
@@ -48,11 +50,17 @@ def run_in_memory(
     Waits cost nothing: the clock is virtual. `overrides` replaces steps by name: a value is the step's
     result, an exception (or its class) is raised, a function is called with those of the step's
     parameters that it names. A replaced group does not run its members, unless others read them.
+    `approvals` answers the questions of steps, by their paths; one without an answer leaves the run waiting.
     The workflow's own notifiers are told nothing, `notify` is: `notify=[notices.append]`.
     It works in sync and in async tests. Raises CompileError and BadInputs, as a run does.
     """
     graph = replace(overridden(runner.compile(workflow), overrides or {}), notify=tuple(notify))
-    settings = session.Settings(folder=None, clock=VirtualClock())
+    decided = approvals or {}
+
+    def ask(path: str, _text: str) -> session.Verdict | None:
+        return session.Verdict(decided[path], "test") if path in decided else None
+
+    settings = session.Settings(folder=None, clock=VirtualClock(), ask=ask)
     with forgetting():
         return _in_a_loop(lambda: runner.start(graph, inputs or {}, settings))
 

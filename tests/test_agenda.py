@@ -265,7 +265,7 @@ def play(graph: Graph, seed: int, fail: float) -> tuple[list[Event], State]:
     while True:
         turn = next_events(agenda, outcomes, now, Room(chance.randint(1, 3), 3, chance.randint(1, 3)))
         events += turn.events
-        running += turn.admitted
+        running += [unit.path for unit in turn.admitted]
         if status(turn.events):
             return events, state
         chosen = chance.sample(running, chance.randint(1, len(running))) if running else []

@@ -10,18 +10,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gflow.attempt import (
+    Abort,
+    At,
     Decision,
+    Failure,
+    Kind,
+    Ladder,
+    NextRung,
     Stop,
     TryAgain,
     backoff_ceiling,
     decide,
     is_transient,
     jitter,
+    kind_of,
     retry_after,
     severity_of,
 )
-from gflow.errors import Refused, Severity, WorkflowError
-from gflow.model import Node, Policy, Retry
+from gflow.errors import Refused, Rejected, Severity, StepStuck, WorkflowError
+from gflow.model import Exhausted, Node, Policy, Retry
 from gflow.shell import CommandTimeout
 
 
@@ -67,36 +74,68 @@ def test_severity_is_found_in_the_documented_order(
     assert severity_of(error, step) == severity
 
 
-@pytest.mark.parametrize(
-    ("retry", "severity", "failures", "decision"),
-    [
-        (None, "low", 1, TryAgain(0.5)),
-        (None, "low", 2, TryAgain(1.0)),
-        (None, "low", 3, Stop()),
-        (None, "medium", 1, Stop()),
-        (None, "high", 1, Stop()),
-        (Retry(1), "low", 1, Stop()),
-        (Retry(2, base=10), "low", 1, TryAgain(5.0)),
-        (Retry(9, base=10, factor=3, max=20), "low", 2, TryAgain(10.0)),
-    ],
-)
-def test_decisions(retry: Retry | None, severity: Severity, failures: int, decision: Decision) -> None:
-    """Low is tried again until the calls are used up; nothing else is."""
-    assert decide(retry, severity, failures, u=0.5) == decision
+KINDS: tuple[Kind, ...] = ("error", "final", "stuck")
+SEVERITIES: tuple[Severity, ...] = ("low", "medium", "high")
+TABLE = [
+    (kind, severity, failures, rung, rungs, handled, on_exhausted)
+    for kind in KINDS
+    for severity in SEVERITIES
+    for failures in (1, 2, 3)
+    for rung, rungs in ((0, 0), (0, 2), (1, 2), (2, 2))
+    for handled in (False, True)
+    for on_exhausted in ("stop", "abort")
+]
+
+
+@pytest.mark.parametrize(("kind", "severity", "failures", "rung", "rungs", "handled", "on_exhausted"), TABLE)
+def test_the_whole_table_of_decisions(
+    kind: Kind,
+    severity: Severity,
+    failures: int,
+    rung: int,
+    rungs: int,
+    handled: bool,
+    on_exhausted: Exhausted,
+) -> None:  # fmt: skip
+    """Stuck stops, high aborts, low is tried again; then comes the next rung, then the end of the ladder."""
+    ladder = Ladder(Retry(3, base=10), rungs, handled, on_exhausted)
+    decision = decide(ladder, Failure(severity, kind), At(rung, failures), u=0.5)
+    the_end: Decision = Abort() if on_exhausted == "abort" and not handled else Stop()
+    if kind == "stuck":
+        assert decision == Stop()
+    elif severity == "high":
+        assert decision == Abort()
+    elif kind == "final":
+        assert decision == the_end
+    elif severity == "low" and failures < 3:
+        assert decision == TryAgain(5.0 * 2 ** (failures - 1))
+    elif rung < rungs:
+        assert decision == NextRung()
+    else:
+        assert decision == the_end
 
 
 def test_a_servers_wish_is_not_undercut() -> None:
     """A Retry-After that is longer than the drawn wait is honoured."""
-    assert decide(Retry(3, base=1), "low", 1, u=0.1, asked=30.0) == TryAgain(30.0)
-    assert decide(Retry(3, base=100, max=200), "low", 1, u=1.0, asked=30.0) == TryAgain(100.0)
+    wish = Failure("low", asked=30.0)
+    assert decide(Ladder(Retry(3, base=1)), wish, At(0, 1), u=0.1) == TryAgain(30.0)
+    assert decide(Ladder(Retry(3, base=100, max=200)), wish, At(0, 1), u=1.0) == TryAgain(100.0)
 
 
 @given(st.integers(1, 3000), st.floats(0, 1))
 def test_a_wait_is_never_longer_than_its_maximum(failures: int, u: float) -> None:
-    """However often a step has failed, the wait stays within `max`; nothing overflows."""
-    decision = decide(Retry(4000, base=1, factor=2, max=60), "low", failures, u)
+    """However often a step has failed, it never waits longer than `max`."""
+    ladder = Ladder(Retry(4000, base=1, factor=2, max=60))
+    decision = decide(ladder, Failure("low"), At(0, failures), u)
     assert isinstance(decision, TryAgain)
     assert 0 <= decision.delay <= 60
+
+
+def test_what_has_failed_is_told_by_the_exception() -> None:
+    """A check or a person that says no is final, a thread that goes on is stuck, the rest are errors."""
+    assert kind_of(Refused("no")) == kind_of(Rejected("ship?", "ann")) == "final"
+    assert kind_of(StepStuck("goes on")) == "stuck"
+    assert kind_of(ValueError("x")) == "error"
 
 
 def test_the_ceilings_grow_exponentially() -> None:

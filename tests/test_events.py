@@ -57,7 +57,7 @@ def test_a_round_keeps_the_order_of_its_events() -> None:
 
 def test_fields_of_a_later_version_are_dropped() -> None:
     """An older gflow can still read an event to which a newer one has added a field."""
-    record = ["stop", "build", "a field of the future"]
+    record = ["stop", "build", "interrupted", "a field of the future"]
     assert decode(json.dumps([record]).encode()) == [Stopped("build")]
 
 

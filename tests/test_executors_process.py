@@ -23,13 +23,14 @@ from gflow.context import Context, StepCancelled
 from gflow.executors import BodyFailed, CannotIsolate, ChildDied, process
 from gflow.executors.process import ProcessExecutor, child
 from gflow.executors.process.channel import Raised
-from gflow.model import Node, Run
+from gflow.model import Call, Node, Run
 from gflow.orphans import living
 from gflow.processes import Identity
 from gflow.project import load
 from gflow.session import Settings, log_path
 from gflow.shell import Process, StreamName
 from gflow.testing import run_in_memory
+from gflow.values import where
 
 ROOT = Path(__file__).parents[1]
 NAME = "bodies_of_children"
@@ -574,7 +575,8 @@ def test_isolated_step_times_out(steps: ModuleType, tmp_path: Path) -> None:
 
 def test_timeout_keeps_the_place() -> None:
     """A timeout names the line at which it ended a body, also one in a child."""
-    job = Job(Node("endless", "task", len, timeout=0.1), 1, 0, 0, None)
+    node = Node("endless", "task", len, timeout=0.1)
+    job = Job(node, where(node, "endless"), Call(len), 1, 0)
     job.timed_out = True
     job.error = failure.carrying(StepCancelled("endless"), [["ship.py", 7, "endless", "pass"]])
     assert failure.frames(_timeout(job)) == [["ship.py", 7, "endless", "pass"]]

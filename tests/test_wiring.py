@@ -11,19 +11,29 @@ import json
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from pkgutil import get_data
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
 from gflow import cli, compiler, wiring
 from gflow.diagnostics import Finding
 from gflow.errors import UsageError
-from gflow.model import Graph, InputSpec, Node, Param, StepSource
+from gflow.model import (
+    EachSource,
+    FanOut,
+    FirstOfSource,
+    Graph,
+    InputSpec,
+    ItemSource,
+    Node,
+    PreviousSource,
+    StepSource,
+)
 from gflow.wiring import checkers
 from gflow.wiring.checkers import Checker
 
@@ -160,6 +170,29 @@ imported
   imported provider · file: Annotated[Path → file: Annotated[int · def reader · async def wheel
   imported, renamed · where: Annotated[Deployment → where: Annotated[str · def reader · async def deploy
   imported member · None, deploy: Deployment → None, deploy: str · def flow · async def deploy
+
+practice
+  item of a fan-out · region: Annotated[str → region: Annotated[bytes · region: Annotated · def regions
+  item in its group · build(region: str) → build(region: bytes) · def build · def regions
+  list with what was skipped · list[int | Failed | None] → list[int | Failed] · sizes: Annotated · def check
+  list with what failed · area: list[complex | Failed] → area: list[complex] · area: list · ) -> complex:
+  item of an async leaf · size: Annotated[int → size: Annotated[str · def double · def sizes
+  list of a leaf · double: list[float] → double: list[int] · def doubles · def double
+  first of several · wheel: Annotated[bytes | str, → wheel: Annotated[bytes, · wheel: · def fast
+  round before · verdict: Annotated[Review | None, → verdict: Annotated[Review, · def draft · def verdict
+  condition's parameter · is_far(region: str) → is_far(region: bytes) · def is_far · def regions
+  condition's answer · done(verdict: Review) -> bool → done(verdict: Review) -> str · def done
+  step that is a condition · is_cheap() -> bool → is_cheap() -> str · @task(when=is_cheap) · def is_cheap
+  fallback's parameter · guess(build: bytes, → guess(build: str, · def guess · def build
+  result of the degraded mode · roughly(build: bytes) -> int → roughly(build: bytes) -> str · def roughly
+  rejection as a value · Annotated[Approval | Rejected, → Annotated[Approval, · ok: Annotated
+  field of a question · version: str → release: str · def tag · def pack
+
+practice
+  failure of a fallback · why: Failed) → why: str) · def guess
+
+practice
+  result of a fallback · why: Failed) -> int → why: Failed) -> str · def guess
 """)
     )
 }
@@ -225,20 +258,32 @@ def merged(graphs: Sequence[Graph]) -> Graph:
     for graph in graphs:
         inputs |= graph.inputs
         for node in graph.nodes.values():
-            undo = node.undo and replace(node.undo, params=under(graph.module, node.undo.params))
-            name = f"{graph.module}/{node.name}"
-            nodes[name] = replace(node, name=name, params=under(graph.module, node.params), undo=undo)
+            moved = under(graph.module, node)
+            nodes[moved.name] = moved
     return replace(graphs[0], nodes=nodes, inputs=inputs, inputs_type=None)
 
 
-def under(module: str, params: Iterable[Param]) -> tuple[Param, ...]:
-    """Return parameters whose steps are those of a module."""
-    return tuple(
-        replace(param, source=replace(param.source, step=f"{module}/{param.source.step}"))
-        if isinstance(param.source, StepSource)
-        else param
-        for param in params
-    )
+NAMES = {
+    Node: ("name", "group", "members", "after", "joins", "follows", "scope"),
+    **dict.fromkeys([StepSource, EachSource, PreviousSource, FanOut], ("step",)),
+    FirstOfSource: ("steps",),
+    ItemSource: ("group",),
+}
+"""The fields that hold names of steps."""
+
+
+def under(module: str, thing: Any) -> Any:
+    """Return a part of a graph whose steps are those of a module."""
+    if isinstance(thing, str):
+        return f"{module}/{thing}"
+    if isinstance(thing, tuple | frozenset):
+        return type(thing)(under(module, part) for part in thing)
+    if not is_dataclass(thing) or isinstance(thing, type):
+        return thing
+    named = NAMES.get(type(thing), ())
+    parts = [part.name for part in fields(thing) if not isinstance(getattr(thing, part.name), str | tuple)]
+    nested = [name for name in ("params", "rungs", "values") if hasattr(thing, name)]
+    return replace(thing, **{name: under(module, getattr(thing, name)) for name in {*named, *parts, *nested}})
 
 
 @pytest.fixture(scope="module")

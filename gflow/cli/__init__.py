@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from gflow import __version__, suggest
-from gflow.cli import checking, keeping, making, reading, running
+from gflow.cli import checking, deciding, keeping, making, reading, running
 from gflow.cli.words import Command, as_called, prefix, say
 from gflow.errors import GflowError, UsageError
 from gflow.secret import masked_output
@@ -28,6 +28,8 @@ COMMANDS: Final[tuple[Command, ...]] = (
     reading.LOGS,
     running.RESUME,
     running.CANCEL,
+    deciding.APPROVE,
+    deciding.REJECT,
     running.ROLLBACK,
     running.FORK,
     making.NEW,

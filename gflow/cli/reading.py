@@ -17,13 +17,18 @@ from gflow.checkpoint import Keys
 from gflow.cli.words import Command, Parser, folder, parse, prefix, print_json, say
 from gflow.events import (
     Adopted,
+    Answered,
+    Asked,
     Claimed,
     Created,
+    Decided,
     Done,
     Event,
     Forked,
+    Opened,
     Reset,
     Reverted,
+    Skipped,
     Started,
     StatusChanged,
     Stopped,
@@ -235,6 +240,19 @@ def _sentence(event: Event) -> str:  # noqa: C901, PLR0912  # one case for each 
             text = "was ended"
         case Told():
             text = f"{event.who} says: {event.kind}"
+        case Decided(_, "when", answer):
+            text = f"its condition says {'yes' if answer else 'no'}"
+        case Decided():
+            text = "was the last round" if event.answer else "goes into another round"
+        case Skipped():
+            text = f"skipped: {event.why}"
+        case Opened():
+            text = f"opened: {event.n} items"
+        case Asked():
+            text = f"asks: {event.text}"
+        case Answered():
+            said = f"{event.verdict} by {event.who}" if event.who else event.verdict
+            text = f"{said}: {event.comment}" if event.comment else said
         case Reset():
             text = f"rollback to {event.to} begins: {', '.join(event.steps)}"
         case Undone():

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import redirect_stdout
 from typing import Final
 
-from gflow import documents, drawing, inputs, logs, project, rollback, runner, session
-from gflow.cli import reading
+from gflow import documents, drawing, inputs, logs, project, rollback, runner, session, suggest
+from gflow.cli import answering, reading
 from gflow.cli.words import Command, Parser, as_called, folder, parse, prefix, print_json, say
 from gflow.errors import UsageError
 from gflow.model import Graph, Run, Status
@@ -49,7 +49,21 @@ def run(arguments: list[str]) -> int:
             as_called(drawing.plan(graph, {name: inputs.describe(value) for name, value in values.items()}))
         )
         return 0
-    return _drive(options, lambda settings: runner.start(graph, given, settings))
+    approved = _approved(graph, options.approve)
+    return drive(options, lambda settings: runner.start(graph, given, settings, approved=approved))
+
+
+def _approved(graph: Graph, steps: Sequence[str]) -> list[str]:
+    """Return the steps that are approved before they ask. Raises UsageError for one that never asks."""
+    asking = [node.name for node in graph.nodes.values() if node.ask]
+    for step in steps:
+        if step not in asking:
+            near = suggest.did_you_mean(step, asking)
+            raise UsageError(
+                f"`--approve {step}`: no step `{step}` asks anything",
+                near or (f"steps that ask: {', '.join(asking)}" if asking else ""),
+            )
+    return list(steps)
 
 
 def _run_help(arguments: list[str]) -> int:
@@ -73,6 +87,10 @@ def _add_run_options(parser: Parser) -> None:
     parser.add_argument("module", metavar="MODULE", help="a dotted name or the path of a .py file")
     parser.add_argument("--inputs", metavar="FILE", help="read inputs from a JSON file, - for stdin")
     parser.add_argument("--plan", action="store_true", help="show what would run; nothing is touched")
+    parser.add_argument(
+        "--approve", metavar="STEP", action="append", default=[],
+        help="say yes to what STEP will ask, for unattended runs (repeatable)",
+    )  # fmt: skip
     parser.add_argument("--strict", action="store_true", help="exit 1 if a step's result is degraded")
     parser.add_json()
     parser.add_store()
@@ -95,7 +113,7 @@ def resume(arguments: list[str]) -> int:
     parser.add_store()
     options = parse(parser, arguments)
     changed = dict(_assignment(text) for text in options.set)
-    return _drive(options, lambda settings: runner.go_on(options.run, changed, settings, rerun=options.rerun))
+    return drive(options, lambda settings: runner.go_on(options.run, changed, settings, rerun=options.rerun))
 
 
 # ---------------------------------------------------------------- fork
@@ -115,7 +133,7 @@ def fork(arguments: list[str]) -> int:
     parser.add_store()
     options = parse(parser, arguments)
     changed = dict(_assignment(text) for text in options.set)
-    return _drive(options, lambda settings: runner.fork_run(options.run, options.at, changed, settings))
+    return drive(options, lambda settings: runner.fork_run(options.run, options.at, changed, settings))
 
 
 def _assignment(text: str) -> tuple[str, str]:
@@ -128,11 +146,12 @@ def _assignment(text: str) -> tuple[str, str]:
 # ---------------------------------------------------------------- what all of them do
 
 
-def _drive(options: argparse.Namespace, main: Callable[[session.Settings], Awaitable[Run]]) -> int:
+def drive(options: argparse.Namespace, main: Callable[[session.Settings], Awaitable[Run]]) -> int:
     """Run with the terminal listening, tell the end, and return the exit code."""
     terminal = Terminal(sys.stderr, os.environ, command=prefix())
+    ask = None if options.json else answering.on_terminal(terminal.pause)
     settings = session.Settings(
-        folder=folder(options), listeners=[terminal.listener], signals=True, say=terminal.say
+        folder=folder(options), listeners=[terminal.listener], signals=True, say=terminal.say, ask=ask
     )
     logs.enable()
     logs.install_interceptor()
@@ -207,7 +226,7 @@ def roll_back(arguments: list[str]) -> int:
         refused.append(plan)
         return False
 
-    code = _drive(
+    code = drive(
         options,
         lambda settings: runner.roll_back(
             options.run, options.to, settings, force=options.force, agreed=agreed

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
 from gflow.compiler.cast import Cast, Instance
 from gflow.compiler.collect import listed
 from gflow.compiler.containment import Tree
 from gflow.compiler.order import Order
+from gflow.compiler.practice import handled, practised, readers
 from gflow.compiler.resolve import Wiring
+from gflow.compiler.scopes import Scopes
 from gflow.compiler.words import result_of
 from gflow.decorators import AnyStep, Workflow
-from gflow.model import GROUPS, Graph, Node, Policy, Retry, StepSource, Undo
+from gflow.model import GROUPS, Graph, Node, Policy, Retry, Undo
 
 ORDINARY: Final = Policy()
 NOBODY: Final[frozenset[str]] = frozenset()
@@ -28,6 +30,7 @@ class Plan:
     tree: Tree
     names: Mapping[Instance, str]
     wiring: Wiring
+    scopes: Scopes
     order: Order
     begun: Sequence[Instance]
 
@@ -37,6 +40,10 @@ def build(plan: Plan, target: AnyStep | None) -> Graph:
     home, names = plan.cast.home, plan.names
     workflow = next(iter(home.workflows().values()), Workflow())
     nodes = {names[step]: _node(plan, step) for step in _in_order(plan)}
+    for step in _practised(plan):
+        nodes[names[step]] = practised(nodes[names[step]], plan.cast, names, plan.scopes, plan.wiring, step)
+    for name in handled(names, plan.scopes, plan.wiring):
+        nodes[name] = replace(nodes[name], handled=True)
     outermost, results = _ends(plan, nodes, target)
     inputs_type = home.names.get("Inputs")
     return Graph(
@@ -50,6 +57,7 @@ def build(plan: Plan, target: AnyStep | None) -> Graph:
         results=results,
         inputs_type=inputs_type if isinstance(inputs_type, type) else None,
         durability=workflow.durability,
+        on_exhausted=workflow.on_exhausted,
         notify=tuple(cast("list[Callable[[Any], object]]", listed(workflow.notify))),
     )
 
@@ -79,6 +87,14 @@ def _in_order(plan: Plan) -> Iterator[Instance]:
         waiting += reversed(plan.tree.members(step))
 
 
+def _practised(plan: Plan) -> Iterable[Instance]:
+    """Return those who say more than a name, a body and what it takes."""
+    cast, scopes = plan.cast, plan.scopes
+    if scopes.each or scopes.rounds:
+        return cast.links
+    return [step for step in cast.links if step.step.options.after or step in cast.asides]
+
+
 def _ends(
     plan: Plan, nodes: Mapping[str, Node], target: AnyStep | None
 ) -> tuple[str | None, tuple[str, ...]]:
@@ -89,12 +105,7 @@ def _ends(
     outermost = next((name for name, node in nodes.items() if node.is_group and node.group is None), None)
     if outermost is not None:
         return outermost, (outermost,)
-    consumed = {
-        param.source.step
-        for node in nodes.values()
-        for param in node.params
-        if isinstance(param.source, StepSource)
-    }
+    consumed = readers(plan.wiring)
     return None, tuple(name for name in nodes if name not in consumed)
 
 

@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from inspect import unwrap
 from types import ModuleType
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, cast
 
 from gflow.compiler.reading import Parameter, Reader, Signature, is_step
-from gflow.decorators import REGISTRY, AnyStep, Copy, Member, Step, Workflow
+from gflow.decorators import REGISTRY, AnyStep, Copy, FirstOf, Member, Step, Workflow
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class Link(NamedTuple):
     """Where the value of a parameter comes from, once `using()` has had its say.
 
     `source` is a Step, Member, From or ConstantSource, or whatever else the parameter says. `step` is the
-    step that it names, if any, which is looked up in `scope`.
+    step that it names, if it is one, which is looked up in `scope`.
     """
 
     parameter: Parameter
@@ -97,10 +97,42 @@ class Link(NamedTuple):
         return self.source is self.step and is_step(self.step)
 
 
+Role: TypeAlias = Literal[
+    "when", "ask", "shown", "first", "each", "previous", "asks", "fallback", "degraded", "until"
+]
+"""What a function beside a step is for."""
+
+LATE: Final = ("fallback", "degraded", "until")
+"""What is called when the body of a group is, which has its members by then."""
+OWN: Final = ("first", "each", "previous", "asks")
+
+
+class Aside(NamedTuple):
+    """A function beside a step, whose parameters are resolved like the step's: a condition, a stand-in.
+
+    "shown" are the placeholders of a question. "first", "each", "previous" and "asks" are parameters of the
+    step itself: with such a mark, or of the type of a decision.
+    """
+
+    role: Role
+    signature: Signature
+    links: tuple[Link, ...]
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is no function of its own, but a parameter of the step."""
+        return self.role in OWN
+
+    def is_late(self, step: Instance) -> bool:
+        """Whether what it takes is needed only for the body of a group, not for the group to begin."""
+        return step.is_group and self.role in LATE
+
+
 Edge: TypeAlias = tuple[Link, Instance | None]
 """A parameter, and the step that it takes its value from."""
 
 Links: TypeAlias = dict[Instance, tuple[Link, ...]]
+Asides: TypeAlias = dict[Instance, tuple[Aside, ...]]
 Targets: TypeAlias = dict[Instance, list[Instance | None]]
 Places: TypeAlias = dict[tuple[int, Instance | None], Instance]
 """Who a step (its id) is, by itself or inside a copied group."""
@@ -117,6 +149,7 @@ class Cast:
     reader: Reader
     links: Links = field(default_factory=dict[Instance, tuple[Link, ...]])
     undos: Links = field(default_factory=dict[Instance, tuple[Link, ...]])
+    asides: Asides = field(default_factory=dict[Instance, tuple[Aside, ...]])
     places: Places = field(default_factory=dict[tuple[int, Instance | None], Instance])
     targets: Targets = field(default_factory=dict[Instance, list[Instance | None]])
 
@@ -150,6 +183,31 @@ class Cast:
         """Return the parameters of the undo of a step, without the first, which takes the step's result."""
         return [(link, self.find(link.step, link.scope)) for link in self.undos.get(step, ())[1:]]
 
+    def outspoken(self) -> list[Instance]:
+        """Return the steps that say what few do; of a step and its copies only the first."""
+        said = [step for step in self.asides if step in self.links]
+        return list({step.step.fn: step for step in reversed(said)}.values())[::-1]
+
+    def found(self, links: Iterable[Link]) -> list[Edge]:
+        """Return parameters with the steps that they take their values from."""
+        return [(link, self.find(link.step, link.scope) if link.step else None) for link in links]
+
+    def choice(self, link: Link) -> list[Instance]:
+        """Return the steps of a FirstOf."""
+        named = link.source.steps if isinstance(link.source, FirstOf) else ()
+        return [step for one in named if (step := self.find(one, link.scope)) is not None]
+
+    def beside(self, step: Instance, *, late: bool) -> list[Instance]:
+        """Return whom what stands beside a step needs: before it begins, or `late`, for its body."""
+        asides = self.asides.get(step, ()) if self.asides else ()
+        return [
+            other
+            for aside in asides
+            if aside.is_late(step) is late
+            for link, target in self.found(aside.links)
+            for other in ([target] if target else self.choice(link))
+        ]
+
     def after(self, step: Instance) -> list[Instance]:
         """Return the steps that `after=` names."""
         given = step.step.options.after
@@ -161,7 +219,7 @@ class Cast:
         if left_out:
             links = {step: links[step] for step in links if step not in left_out}
             places = {key: step for key, step in places.items() if step in links}
-        settled = Cast(self.home, self.reader, links, self.undos, places)
+        settled = Cast(self.home, self.reader, links, self.undos, self.asides, places)
         for step, given in links.items():
             settled.targets[step] = [
                 settled.find(link.step, link.scope) if link.step else None for link in given

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from types import ModuleType
 
-from gflow.compiler.cast import Cast, Home, Instance, Link, binder, copies_around
-from gflow.compiler.reading import Reader, Signature, is_step, step_of
-from gflow.decorators import AnyStep, Copy, From, Member, Step
-from gflow.model import GROUPS, ConstantSource
+from gflow.compiler.asides import asides, bound_links
+from gflow.compiler.cast import Cast, Home, Instance, copies_around
+from gflow.compiler.reading import Reader, is_step
+from gflow.decorators import AnyStep, Copy, FirstOf, Member, Step
+from gflow.model import GROUPS
 
 
 def collect(target: ModuleType | AnyStep, home: Home, reader: Reader) -> Cast:
@@ -54,39 +55,31 @@ def _copied(copies: Iterable[AnyStep], reader: Reader) -> set[int]:
 def _join(cast: Cast, step: AnyStep, scope: Instance | None) -> Instance:
     instance = Instance(step, cast.reader.signature(step), scope, step.kind in GROUPS)
     cast.places[id(step), scope] = instance
-    cast.links[instance] = _links(instance, instance.signature)
+    cast.links[instance] = bound_links(instance, instance.signature)
     undo = cast.reader.undo(step)
     if undo is not None:
-        cast.undos[instance] = _links(instance, undo)
+        cast.undos[instance] = bound_links(instance, undo)
+    beside = asides(instance, cast.links[instance], cast.reader)
+    if beside is not None:
+        cast.asides[instance] = beside
     return instance
-
-
-def _links(step: Instance, signature: Signature) -> tuple[Link, ...]:
-    scope = step.inside
-    if scope is None and not isinstance(step.step, Copy):
-        return tuple([Link(given, given.source, given.step, None) for given in signature.parameters])
-    return tuple(_bound_links(step, signature))
-
-
-def _bound_links(step: Instance, signature: Signature) -> Iterator[Link]:
-    """Resolve `using()`: the binding that stands nearest wins, and names steps where the copy was made."""
-    for parameter in signature.parameters:
-        holder = binder(step, parameter.name)
-        if holder is None:
-            yield Link(parameter, parameter.source, parameter.step, step.inside)
-            continue
-        value = holder.step.bindings[parameter.name]
-        named = step_of(value)
-        source = value if named or isinstance(value, From) else ConstantSource(value)
-        yield Link(parameter, source, named, holder.scope)
 
 
 def _reach(cast: Cast, step: Instance) -> Iterator[Instance]:
     """Let everyone join whom a step names, and yield them; a copied group first brings its members."""
     if step.is_copied_group:
         yield from _copy_members(cast, step)
-    named = [(link.step, link.scope) for link in (*cast.links[step], *cast.undos.get(step, ())[1:])]
-    named += [(other, step.inside) for other in step.step.options.after]
+    links = cast.links[step]
+    if step in cast.undos:
+        links += cast.undos[step][1:]
+    if step in cast.asides:
+        links += tuple(link for aside in cast.asides[step] for link in aside.links)
+    named = [(link.step, link.scope) for link in links if link.step is not None]
+    if step in cast.asides:
+        choices = [(link.source, link.scope) for link in links]
+        named += [(one, scope) for mark, scope in choices if isinstance(mark, FirstOf) for one in mark.steps]
+    if step.step.options.after:
+        named += [(other, step.inside) for other in step.step.options.after]
     for other, scope in named:
         base = other.group if isinstance(other, Member) else other
         if is_step(base) and cast.find(base, scope) is None:
@@ -115,4 +108,4 @@ def _in_order_of_definition(cast: Cast) -> Cast:
     order = {id(step): number for number, step in enumerate(cast.home.registered)}
     ranked = sorted(cast.links, key=lambda step: order.get(id(step.step), len(order)))
     links = {step: cast.links[step] for step in ranked}
-    return Cast(cast.home, cast.reader, links, cast.undos, cast.places)
+    return Cast(cast.home, cast.reader, links, cast.undos, cast.asides, cast.places)

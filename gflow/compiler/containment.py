@@ -167,12 +167,13 @@ def _waits(cast: Cast, tree: Tree, steps: Sequence[Instance], awaited: Collectio
 def before(cast: Cast, step: Instance) -> list[Instance]:
     """Return the steps that must have ended before a step begins, by what is written at its own definition.
 
-    These are what it takes values from (a group only by From: what it names plainly, it joins) and what
-    `after=` names.
+    These are what it takes values from (a group only by From: what it names plainly, it joins), what its
+    conditions take, and what `after=` names.
     """
     links = [link for link in cast.links[step] if link.step and not (step.is_group and link.is_plain)]
     found = [cast.find(link.step, link.scope) for link in links]
-    return [*(target for target in found if target is not None), *cast.after(step)]
+    beside = cast.beside(step, late=False) if cast.asides else ()
+    return [*(target for target in found if target is not None), *beside, *cast.after(step)]
 
 
 def in_turn(tree: Tree, stage: Instance | None) -> dict[Instance, Sequence[Instance]]:

@@ -10,6 +10,7 @@ from gflow.compiler.cast import Cast, Instance
 from gflow.compiler.containment import Tree, in_turn
 from gflow.compiler.findings import Report
 from gflow.compiler.order import undo_needs
+from gflow.compiler.scopes import Scopes
 from gflow.compiler.words import argument, called, line_of, parameter_place
 from gflow.diagnostics import Place, locate
 
@@ -24,42 +25,60 @@ class Point(NamedTuple):
 
 
 class Wait(NamedTuple):
-    """One point in time waits for another, and why."""
+    """One point in time waits for another, and why: because `step` needs `other`.
+
+    These are the steps of the two points, or inside them: what runs once per item or round is awaited as a
+    whole, and waits as a whole for what is outside.
+    """
 
     waiter: Point
     awaited: Point
     reason: Reason
+    step: Instance
+    other: Instance
 
 
-def report_cycles(cast: Cast, tree: Tree, names: Mapping[Instance, str], report: Report) -> None:
+def report_cycles(
+    cast: Cast, tree: Tree, names: Mapping[Instance, str], scopes: Scopes, report: Report
+) -> None:
     """Report every circle: those of the data, then stages that contradict the data, then what is left."""
     teller = _Teller(cast, tree, names, report)
-    waits = [wait for wait in _waits(cast, tree) if wait.reason != "turn"]
+    everything = [*_waits(cast, tree, scopes)]
+    waits = [wait for wait in everything if wait.reason != "turn"]
     waits = _without_cycles(waits, teller)
     waits = _without_contradictions(waits, tree, teller)
-    turns = [wait for wait in _waits(cast, tree) if wait.reason == "turn"]
+    turns = [wait for wait in everything if wait.reason == "turn"]
     _without_cycles([*waits, *turns], teller)
 
 
 # ---------------------------------------------------------------- who waits for whom
 
 
-def _waits(cast: Cast, tree: Tree) -> Iterator[Wait]:
+def _waits(cast: Cast, tree: Tree, scopes: Scopes) -> Iterator[Wait]:
     for step in cast.links:
         begin, end = Point(step, has_ended=not step.is_group), Point(step, has_ended=True)
         for reason, other in _reasons(cast, tree, step):
-            waiter = end if reason in ("join", "undo") else begin
-            yield Wait(waiter, Point(other, has_ended=True), reason)
+            is_late = reason in ("join", "undo") and step.is_group
+            place = scopes.inside(step) if is_late else scopes.around(step)
+            waiter, awaited = scopes.meet(place, step, other)
+            point = Point(waiter, has_ended=not waiter.is_group)
+            if waiter is step:
+                point = end if reason in ("join", "undo") else begin
+            yield Wait(point, Point(awaited, has_ended=True), reason, step, other)
         if (owner := tree.owner.get(step)) is not None:
-            yield Wait(begin, Point(owner, has_ended=False), "member")
+            yield Wait(begin, Point(owner, has_ended=False), "member", step, owner)
         if step.is_group:
-            yield Wait(end, begin, "itself")
+            yield Wait(end, begin, "itself", step, step)
 
 
 def _reasons(cast: Cast, tree: Tree, step: Instance) -> Iterator[tuple[Reason, Instance]]:
     for link, target in cast.edges(step):
         if target is not None:
             yield ("join" if step.is_group and link.is_plain else "value"), target
+    for other in cast.beside(step, late=False):
+        yield "value", other
+    for other in cast.beside(step, late=True):
+        yield "join", other
     for other in cast.after(step):
         yield "after", other
     for other in undo_needs(cast, step):
@@ -179,7 +198,7 @@ class _Teller:
 
     def place(self, wait: Wait) -> Place | None:
         """Return the line that makes one step wait for another, if there is one."""
-        waiter, awaited, reason = wait.waiter.step, wait.awaited.step, wait.reason
+        waiter, awaited, reason = wait.step, wait.other, wait.reason
         if reason == "after":
             return locate(waiter.step.fn, "after", "keyword")
         edges = self.cast.undo_edges(waiter) if reason == "undo" else self.cast.edges(waiter)
@@ -187,6 +206,10 @@ class _Teller:
         for link, target in edges if reason in ("value", "join", "undo") else ():
             if target is awaited:
                 return locate(fn or waiter.step.fn, link.parameter.name, "parameter")
+        for aside in self.cast.asides.get(waiter, ()) if reason in ("value", "join") else ():
+            for link, target in self.cast.found(aside.links):
+                if awaited in (target, *self.cast.choice(link)):
+                    return locate(aside.signature.fn, link.parameter.name, "parameter")
         return None
 
     def cycle(self, cycle: Sequence[Wait]) -> None:
@@ -217,20 +240,25 @@ class _Teller:
             yield self._clause(wait) + (f" ({line_of(place)})" if place else "")
 
     def _clause(self, wait: Wait) -> str:
-        other = f"`{self.names[wait.awaited.step]}`"
+        other = f"`{self.names[wait.other]}`"
+        if wait.awaited.step is not wait.other:
+            other = f"{other} inside `{self.names[wait.awaited.step]}`"
         match wait.reason:
+            case _ if wait.waiter.step is not wait.step:
+                clause = f"holds `{self.names[wait.step]}`, which needs {other}"
             case "member":
-                return f"is inside {other}"
+                clause = f"is inside {other}"
             case "after":
-                return f"comes after {other}"
+                clause = f"comes after {other}"
             case "turn":
-                return f"comes after {other} in `{self.names[self.tree.owner[wait.waiter.step]]}`"
+                clause = f"comes after {other} in `{self.names[self.tree.owner[wait.waiter.step]]}`"
             case "undo":
-                return f"needs {other} for its undo"
+                clause = f"needs {other} for its undo"
             case "value" if wait.waiter.step.is_group:
-                return f"begins after {other}"
+                clause = f"begins after {other}"
             case _:
-                return f"needs {other}"
+                clause = f"needs {other}"
+        return clause
 
     def _way_out(self, told: Sequence[Wait]) -> str:
         for wait in told:
@@ -248,7 +276,7 @@ class _Teller:
         right = ", ".join(argument(step, names) for step in order)
         places = [parameter_place(self.cast, stage, found.late), self.place(wait)]
         early, late = names[found.early], names[found.late]
-        needy, needed = names[wait.waiter.step], names[wait.awaited.step]
+        needy, needed = names[wait.step], names[wait.other]
         self.report.error(
             "GF031",
             f"`{names[stage]}` runs `{early}` before `{late}`, but `{needy}` needs `{needed}`",

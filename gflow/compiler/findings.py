@@ -57,8 +57,25 @@ CODES: Final = {
     "GF052": "Inputs that disagree on the default",
     "GF053": "An Inputs class of another kind",
     "GF054": "An input that no step takes",
+    # fan-out and rounds
+    "GF060": "Two fan-outs on one step",
+    "GF061": "Each of no sequence",
+    "GF062": "An item outside its group",
+    "GF063": "An item named like a step or an input",
+    "GF064": "A list that does not admit what can occur",
+    "GF065": "No round before",
+    # conditions
+    "GF070": "A condition without a yes or no",
+    "GF071": "A member that may be skipped",
+    "GF072": "Steps that are skipped together",
+    "GF073": "A choice that is none",
+    # stand-ins and questions
+    "GF080": "A stand-in that is none",
+    "GF081": "A question that cannot be asked",
+    "GF082": "A placeholder that stands for nothing",
+    "GF083": "A mark that only a step can have",
     # time
-    "GF060": "A timeout that cannot act",
+    "GF090": "A timeout that cannot act",
 }
 """Every code with its title; `gflow/docs/findings.md` has a section for each. A code never changes."""
 

@@ -11,9 +11,9 @@ from typing import Any, Final, get_args
 
 from gflow.compiler.cast import Cast, Instance, Link, binder, steps_in
 from gflow.compiler.findings import Report
-from gflow.compiler.reading import CONTEXT, Fn, Signature
+from gflow.compiler.reading import CONTEXT, MARKS, Fn, Signature
 from gflow.compiler.words import binding_place, called, plain, show
-from gflow.decorators import Copy, From, Member, Options
+from gflow.decorators import Copy, Each, FirstOf, From, Member, Options, Previous
 from gflow.diagnostics import Place, locate
 from gflow.errors import Severity
 from gflow.model import Effects, Isolation, Orphans, Policy, Retry
@@ -57,9 +57,9 @@ def _report_options(cast: Cast, step: Instance, report: Report) -> None:
             locate(fn, keyword, "keyword"),
             hints=[what],
         )
-    if _is_duration(options.timeout) and _is_deaf(step.signature, options):
+    if is_duration(options.timeout) and _is_deaf(step.signature, options):
         report.note(
-            "GF060",
+            "GF090",
             f"`timeout=` of `{name}` cannot act: Python in a thread is only asked, and this does not listen",
             locate(fn, "timeout", "keyword"),
             hints=DEAF_HINTS,
@@ -90,13 +90,13 @@ def _names_in(code: CodeType) -> set[str]:
 
 def _unusable(options: Options, fn: Callable[..., Any]) -> Iterator[tuple[str, str]]:
     """Yield the keywords whose value cannot be used, and what could be."""
-    if not (options.attempts is None or isinstance(options.attempts, Retry) or _is_count(options.attempts)):
+    if not (options.attempts is None or isinstance(options.attempts, Retry) or is_count(options.attempts)):
         yield "attempts", "a number of calls from 1 on, or `Retry(3, base=…, factor=…, max=…)`"
-    if not (options.timeout is None or _is_duration(options.timeout)):
+    if not (options.timeout is None or is_duration(options.timeout)):
         yield "timeout", "a number of seconds above 0"
     if options.effects not in (None, *get_args(Effects)):
         yield "effects", f'"none" or "irreversible"{question(options.effects, get_args(Effects))}'
-    if not (options.limit is None or _is_count(options.limit)):
+    if not (options.limit is None or is_count(options.limit)):
         yield "limit", "how many attempts may run at once, from 1 on"
     if problem := _problem_of_policy(options.policy, fn):
         yield "policy", problem
@@ -128,11 +128,13 @@ def _shown(value: object) -> str:
     return reprlib.repr(value) if isinstance(value, int | float | str) else "used"
 
 
-def _is_count(value: object) -> bool:
+def is_count(value: object) -> bool:
+    """Whether something is a number from 1 on."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
-def _is_duration(value: object) -> bool:
+def is_duration(value: object) -> bool:
+    """Whether something is a number of seconds above 0."""
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < inf
 
 
@@ -175,23 +177,37 @@ def report_no_step(where: str, given: object, place: Place, names: Mapping[str, 
 
 
 def _report_mark(cast: Cast, step: Instance, fn: Fn | None, link: Link, report: Report) -> None:
-    """Report a From that names no step."""
-    name, copy = link.parameter.name, binder(step, link.parameter.name)
-    given = link.source.step if isinstance(link.source, From) else link.source
-    if not (isinstance(link.source, From | Member) or given is From):
-        return
+    """Report a mark that names no step."""
+    name, copy, mark = link.parameter.name, binder(step, link.parameter.name), link.source
     place = binding_place(cast, copy, name) if copy else locate(fn or step.step.fn, name, "annotation")
-    if given is From:
-        hints = [f"write `{name}: Annotated[{show(link.parameter.annotation)}, From(step)]`"]
-        report.error("GF011", f"the From of `{name}` names no step", place, hints=hints)
-    else:
-        where = f"`{name}=`" if copy else f"the From of `{name}`"
+    bare = next((kind for kind in MARKS if mark is kind), None)
+    if bare is not None:
+        kind, inside = show(link.parameter.annotation), "" if bare is Previous else "step"
+        hints = [f"write `{name}: Annotated[{kind}, {bare.__name__}({inside})]`"]
+        report.error("GF011", f"the {bare.__name__} of `{name}` names no step", place, hints=hints)
+    for given in _named(cast, link, mark):
+        where = f"`{name}=`" if copy else f"the {type(mark).__name__} of `{name}`"
         report_no_step(where, given, place, step.signature.names, report)
+
+
+def _named(cast: Cast, link: Link, mark: object) -> Iterator[object]:
+    """Yield what a mark names that is no step."""
+    match mark:
+        case From() | Each():
+            yield mark.step
+        case FirstOf():
+            yield from (one for one in mark.steps if cast.find(one, link.scope) is None)
+        case Member():
+            yield mark
+        case _:
+            return
 
 
 def _report_bindings(cast: Cast, copy: Instance, names: Mapping[Instance, str], report: Report) -> None:
     """Report bindings of names that no parameter of the copied step, or of a member, has."""
-    signatures = [step.signature for step in cast.links if copy in _scopes(step)]
+    inside = [step for step in cast.links if copy in _scopes(step)]
+    signatures = [step.signature for step in inside]
+    signatures += [aside.signature for step in inside for aside in cast.asides.get(step, ())]
     undo = cast.reader.undo(copy.step)
     known = {
         parameter.name for signature in (*signatures, undo) if signature for parameter in signature.parameters

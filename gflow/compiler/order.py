@@ -11,6 +11,7 @@ from heapq import heapify, heappop, heappush
 
 from gflow.compiler.cast import Cast, Instance
 from gflow.compiler.containment import Tree, before, in_turn
+from gflow.compiler.scopes import Scopes
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class Order:
     joins: dict[Instance, list[Instance]]
 
 
-def arrange(cast: Cast, tree: Tree) -> Order:
+def arrange(cast: Cast, tree: Tree, scopes: Scopes) -> Order:
     """Return who waits for whom."""
     turns: dict[Instance, Sequence[Instance]] = {}
     for group in tree.named:
@@ -30,12 +31,34 @@ def arrange(cast: Cast, tree: Tree) -> Order:
     joins = {group: list(named) for group, named in tree.named.items()}
     for step in cast.undos.keys() & cast.links.keys():  # an undo finds its values wherever it may run
         (joins if step.is_group else after)[step] += undo_needs(cast, step)
+    for step in cast.asides.keys() & tree.named.keys():
+        joins[step] += cast.beside(step, late=True)
+    order = Order(after, joins)
+    return _on_one_level(order, scopes) if scopes.places else order
+
+
+def _on_one_level(order: Order, scopes: Scopes) -> Order:
+    """Return the same order on one level: across the border of a scope, the scope waits, or is awaited."""
+    after: dict[Instance, list[Instance]] = {step: [] for step in order.after}
+    joins: dict[Instance, list[Instance]] = {group: [] for group in order.joins}
+    for step, awaited in order.after.items():
+        for other in awaited:
+            waiter, lifted = scopes.meet(scopes.around(step), step, other)
+            after[waiter].append(lifted)
+    for group, awaited in order.joins.items():
+        place = scopes.inside(group)
+        for other in awaited:
+            waiter, lifted = scopes.meet(place, group, other)
+            is_inside = scopes.around(lifted) == place
+            (joins if is_inside else after)[waiter].append(lifted)
     return Order(after, joins)
 
 
 def undo_needs(cast: Cast, step: Instance) -> list[Instance]:
     """Return the other steps whose values the undo of a step takes."""
-    return [target for _, target in cast.undo_edges(step) if target not in (None, step)]
+    edges = cast.undo_edges(step) if step in cast.undos else ()
+    found = [other for link, target in edges for other in ([target] if target else cast.choice(link))]
+    return [other for other in found if other is not step]
 
 
 def in_time(order: Order, tree: Tree) -> list[Instance] | None:

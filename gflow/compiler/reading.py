@@ -13,15 +13,32 @@ from collections.abc import Callable, Mapping
 from types import CodeType, FrameType, MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias, TypeGuard
 
-from gflow.annotations import Unresolved, awaited, evaluate, is_awaitable
+from gflow.annotations import Unresolved, awaited, evaluate, is_awaitable, union_members
 from gflow.context import Context
-from gflow.decorators import AnyStep, From, Input, InputMark, Member, Step
-from gflow.model import MISSING, ContextSource
+from gflow.decorators import (
+    AnyStep,
+    Ask,
+    Each,
+    FirstOf,
+    From,
+    Input,
+    InputMark,
+    Member,
+    Previous,
+    Step,
+)
+from gflow.errors import Rejected
+from gflow.model import MISSING, Approval, ApprovalSource, ContextSource, Failed, FailureSource
 
 if sys.version_info >= (3, 14):
     import annotationlib
 
 CONTEXT: Final = ContextSource()
+APPROVAL: Final = ApprovalSource()
+FAILURE: Final = FailureSource()
+MARKS: Final = (From, Each, FirstOf, Previous, Ask, InputMark)
+"""The marks of gflow; one that is written without brackets is seen as well."""
+
 GENERATOR: Final = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 COROUTINE: Final = inspect.CO_COROUTINE | inspect.CO_ITERABLE_COROUTINE
 
@@ -31,8 +48,9 @@ Fn: TypeAlias = Callable[..., Any]
 class Parameter(NamedTuple):
     """One parameter; `annotation` is without Annotated, MISSING if there is none or it cannot be evaluated.
 
-    `source` is what the annotation says (CONTEXT, or a mark: From, InputMark), else the Step that the name
-    stands for, else None; `step` is the step in it. `marks` are all marks of gflow in the annotation.
+    `source` is what the annotation says (CONTEXT, APPROVAL, or a mark: From, Each, FirstOf, Previous,
+    InputMark), else the Step that the name stands for, else None; `step` is the step in it. `marks` are all
+    marks of gflow in the annotation.
     """
 
     name: str
@@ -89,6 +107,24 @@ class Reader:
         """Return the signature of a step's undo; a copy has that of its origin."""
         fn = step.undo_fn or (step.origin.undo_fn if step.origin else None)
         return self._signature(fn, step.frame) if fn else None
+
+    def beside(self, step: AnyStep, fn: Fn) -> Signature:
+        """Return the signature of a function that stands in for a step, or decides about it.
+
+        A name that its own module does not know is looked up where the step's function is.
+        """
+        signature = self._signature(fn, step.frame)
+        names = self.signature(step).names
+        known = {name: names[name] for name in _unknown(signature) if is_step(names.get(name))}
+        if not known:
+            return signature
+        parameters = [
+            parameter._replace(source=known[parameter.name], step=known[parameter.name])
+            if parameter.name in known
+            else parameter
+            for parameter in signature.parameters
+        ]
+        return signature._replace(parameters=tuple(parameters), names={**signature.names, **known})
 
     def names(self, step: AnyStep) -> Mapping[str, object]:
         """Return the names that a step's function sees: of the function around it, then of its module."""
@@ -163,21 +199,49 @@ def _parameter(
     annotation: Any = evaluated.get(name, MISSING)
     marks: tuple[object, ...] = ()
     if (metadata := getattr(annotation, "__metadata__", None)) is not None:
-        marks = tuple(mark for mark in metadata if isinstance(mark, From | InputMark) or mark is From)
+        marks = tuple(mark for mark in metadata if isinstance(mark, MARKS) or _is_bare(mark))
         annotation = MISSING if annotation is Input else annotation.__origin__  # bare, it says no type
     if annotation is Context:
         return Parameter(name, annotation, default, CONTEXT)
-    if marks:
-        return Parameter(name, annotation, default, marks[0], step_of(marks[0]), marks)
+    if (type(annotation) is not type or annotation is Approval) and asks(annotation):
+        return Parameter(name, annotation, default, APPROVAL, None, marks)
+    if marks:  # an Ask alone is one on something that is no Approval, which is reported
+        source = next((mark for mark in marks if not (isinstance(mark, Ask) or mark is Ask)), APPROVAL)
+        return Parameter(name, annotation, default, source, step_of(source), marks)
     named = names.get(name)
     if is_step(named):
         return Parameter(name, annotation, default, named, named)
     return Parameter(name, annotation, default)
 
 
+def _is_bare(mark: object) -> bool:
+    """Whether a mark was written without brackets."""
+    return any(mark is kind for kind in MARKS)
+
+
+def asks(annotation: object) -> bool:
+    """Whether an annotation is that of a decision: `Approval`, or `Approval | Rejected`."""
+    if annotation is Approval:
+        return True
+    if type(annotation) is type or annotation is MISSING:
+        return False
+    kinds = union_members(annotation)
+    return Approval in kinds and all(kind in (Approval, Rejected, None, type(None)) for kind in kinds)
+
+
+def replaces(parameter: Parameter) -> bool:
+    """Whether a parameter of a fallback takes the failure that it stands in for."""
+    return parameter.annotation is Failed
+
+
+def _unknown(signature: Signature) -> list[str]:
+    """Return the parameters that a function's own names say nothing about."""
+    return [parameter.name for parameter in signature.parameters if parameter.source is None]
+
+
 def step_of(source: object) -> AnyStep | Member | None:
     """Return the step that a mark or a binding names, if it does."""
-    named = source.step if isinstance(source, From) else source
+    named = source.step if isinstance(source, From | Each) else source
     return named if is_step(named) or isinstance(named, Member) else None
 
 

@@ -14,7 +14,7 @@ from gflow.compiler.keywords import question, report_no_step
 from gflow.compiler.words import parameter_place, place_of
 from gflow.decorators import AnyStep, Copy, Step
 from gflow.diagnostics import Place, definitions, locate, locate_name
-from gflow.model import Durability
+from gflow.model import Durability, Exhausted
 
 
 def report_module(home: Home, cast: Cast, report: Report) -> None:
@@ -42,6 +42,13 @@ def _report_workflow(home: Home, report: Report) -> None:
                 f"`durability=` of `{name}` cannot be {workflow.durability!r}",
                 locate_name(home.file, name, "durability"),
                 hints=[f'"full" or "process"{question(workflow.durability, get_args(Durability))}'],
+            )
+        if workflow.on_exhausted not in get_args(Exhausted):
+            report.error(
+                "GF008",
+                f"`on_exhausted=` of `{name}` cannot be {workflow.on_exhausted!r}",
+                locate_name(home.file, name, "on_exhausted"),
+                hints=[f'"stop" or "abort"{question(workflow.on_exhausted, get_args(Exhausted))}'],
             )
         for given in listed(workflow.uses):
             if not isinstance(given, Step):

@@ -2,69 +2,142 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import NoneType
+from typing import TypeAlias
 
-from gflow.compiler.cast import Cast, Edge, Instance, Link
+from gflow.annotations import admits_none, union_members
+from gflow.compiler.cast import Aside, Cast, Edge, Instance, Link
 from gflow.compiler.declared import Fields, Taker, declare
 from gflow.compiler.findings import Report
 from gflow.compiler.reading import Signature, is_step
-from gflow.compiler.unknown import report_unknown
-from gflow.compiler.words import called, result_shown, takes_result
-from gflow.decorators import From, InputMark
+from gflow.compiler.scopes import Place, Scopes
+from gflow.compiler.unknown import (
+    report_item_and_input,
+    report_outside,
+    report_previous,
+    report_shown,
+    report_unknown,
+    report_unknown_placeholder,
+)
+from gflow.compiler.words import called, plain, result_shown, takes_result
+from gflow.decorators import Each, FirstOf, From, InputMark, Previous
 from gflow.diagnostics import locate
 from gflow.model import (
+    MISSING,
+    ApprovalSource,
     ConstantSource,
     ContextSource,
+    EachSource,
+    Failed,
+    FailureSource,
+    FirstOfSource,
     InputSource,
     InputSpec,
+    ItemSource,
     NoSource,
     Param,
+    PreviousSource,
     Source,
     StepSource,
 )
 
 NOWHERE = NoSource()
+GIVEN = ConstantSource | ContextSource | ApprovalSource | FailureSource
+
+Beside: TypeAlias = tuple[Aside, tuple[Param, ...]]
+"""What stands beside a step, with its parameters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """The parameters of every step and of every undo, and the inputs."""
+    """The parameters of every step, of every undo and of what stands beside steps, and the inputs."""
 
     params: Mapping[Instance, tuple[Param, ...]]
     undos: Mapping[Instance, tuple[Param, ...]]
     inputs: Mapping[str, InputSpec]
+    beside: Mapping[Instance, Sequence[Beside]] = field(default_factory=dict[Instance, Sequence[Beside]])
+    takes_failed: bool = False
 
 
-def resolve(cast: Cast, names: Mapping[Instance, str], report: Report) -> Wiring:
+def resolve(cast: Cast, names: Mapping[Instance, str], scopes: Scopes, report: Report) -> Wiring:
     """Find the source of every parameter; one that has none is a finding, never an input by accident."""
-    resolver = _Resolver(cast, names, report)
+    resolver = _Resolver(cast, names, scopes, report)
     params = {step: resolver.params(step, step.signature, cast.edges(step)) for step in cast.links}
     undos = {step: resolver.undo(step, links) for step, links in cast.undos.items() if step in params}
-    return Wiring(params, undos, declare(cast, resolver.fields, resolver.takers, report))
+    beside = {step: resolver.beside(step, asides) for step, asides in cast.asides.items() if step in params}
+    inputs = declare(cast, resolver.fields, resolver.takers, report)
+    return Wiring(params, undos, inputs, beside, resolver.takes_failed)
+
+
+def says_failed(annotation: object) -> bool:
+    """Whether a type mentions `Failed`, alone or in a union; Any and object do not."""
+    return annotation is not MISSING and any(kind is Failed for kind in union_members(annotation))
 
 
 class _Resolver:
-    def __init__(self, cast: Cast, names: Mapping[Instance, str], report: Report) -> None:
+    def __init__(self, cast: Cast, names: Mapping[Instance, str], scopes: Scopes, report: Report) -> None:
         self.cast = cast
         self.names = names
+        self.scopes = scopes
         self.report = report
         self.fields = Fields(report)
         self.takers: dict[str, list[Taker]] = {}
+        beside = [aside.links for asides in cast.asides.values() for aside in asides]
         self.in_place = {
             link.parameter.name
-            for links in (*cast.links.values(), *cast.undos.values())
+            for links in (*cast.links.values(), *cast.undos.values(), *beside)
             for link in links
             if isinstance(link.source, InputMark)
         }
+        self.takes_failed = False
+        self._admitted: dict[int, tuple[bool, bool]] = {}
 
-    def params(self, step: Instance, signature: Signature, edges: Iterable[Edge]) -> tuple[Param, ...]:
-        """Return the parameters of a step, or of its undo."""
+    def params(
+        self, step: Instance, signature: Signature, edges: Iterable[Edge], aside: Aside | None = None
+    ) -> tuple[Param, ...]:
+        """Return the parameters of a step, of its undo, or of what stands beside it."""
         params: list[Param] = []
         for link, target in edges:
             name, annotation, default, *_ = link.parameter
-            params.append(Param(name, self._source(step, signature, link, target), annotation, default))
+            none, failed = self._admits(annotation)
+            if step.is_group and _is_none(annotation) and link.is_plain:
+                none = True  # a group is never skipped for a member: here a plain None says it all
+            source = self._source(step, signature, link, target, aside)
+            params.append(Param(name, source, annotation, default, none, failed))
         return tuple(params)
+
+    def _admits(self, annotation: object) -> tuple[bool, bool]:
+        """Return whether a type admits the None of a skipped step, and whether it says `Failed`."""
+        known = self._admitted.get(id(annotation))  # the signatures keep it alive
+        if known is None:
+            none = not _is_none(annotation) and admits_none(annotation)
+            failed = says_failed(annotation)
+            self.takes_failed |= failed or "Failed" in str(annotation)
+            known = self._admitted[id(annotation)] = none, failed
+        return known
+
+    def beside(self, step: Instance, asides: Iterable[Aside]) -> list[Beside]:
+        """Return what stands beside a step with its parameters."""
+        found: list[Beside] = []
+        for aside in asides:
+            if not aside.is_own:
+                params = self.params(step, aside.signature, self.cast.found(aside.links), aside)
+                found.append((aside, params))
+                if aside.role == "shown":
+                    self._report_hidden(step, aside.links, params)
+        return found
+
+    def _report_hidden(self, step: Instance, links: Sequence[Link], params: Sequence[Param]) -> None:
+        """Report placeholders that a question cannot show."""
+        for link, param in zip(links, params, strict=True):
+            has_field = isinstance(param.source, StepSource) and param.source.field is not None
+            is_shown = isinstance(
+                param.source, StepSource | InputSource | ItemSource | ConstantSource | FirstOfSource
+            )
+            if param.source is not NOWHERE and (not is_shown or ("." in param.name and not has_field)):
+                report_shown(step, link, self.report)
 
     def undo(self, step: Instance, links: tuple[Link, ...]) -> tuple[Param, ...]:
         """Resolve the parameters of an undo; the first takes the result of its own step."""
@@ -78,24 +151,79 @@ class _Resolver:
         own = Param(first.name, StepSource(self.names[step]), first.annotation, first.default)
         return (own, *self.params(step, signature, self.cast.undo_edges(step)))
 
-    def _source(self, step: Instance, signature: Signature, link: Link, target: Instance | None) -> Source:
+    def _source(
+        self,
+        step: Instance,
+        signature: Signature,
+        link: Link,
+        target: Instance | None,
+        aside: Aside | None,
+    ) -> Source:
         source = link.source
-        if target is not None:
+        if target is not None and not isinstance(source, Each):
             return StepSource(self.names[target], source.field if isinstance(source, From) else None)
-        if isinstance(source, ConstantSource | ContextSource):
+        if target is not None:
+            is_shown = aside is not None and aside.role == "shown"
+            return ItemSource(self.names[step]) if is_shown else EachSource(self.names[target])
+        if isinstance(source, GIVEN):
             return source
-        name = link.parameter.name
+        if isinstance(source, FirstOf):
+            return FirstOfSource(tuple(self.names[one] for one in self.cast.choice(link)))
+        if isinstance(source, Previous):
+            return self._previous(step, signature, link, aside)
+        return self._by_name(step, signature, link, aside)
+
+    def _by_name(self, step: Instance, signature: Signature, link: Link, aside: Aside | None) -> Source:
+        """Return the source of a parameter that names no step: an item of a group around, or an input."""
+        name, source = link.parameter.name, link.source
+        is_own = aside is not None or signature is not step.signature
+        around = self.scopes.inside(step) if is_own else self.scopes.around(step)
+        if source is None and around and (group := self._fan_out(around, name)) is not None:
+            if name in self.fields.of(signature.names):
+                report_item_and_input(signature, link, group, self.report)
+            return ItemSource(self.names[group])
         if isinstance(source, InputMark) or (source is None and self._is_input(signature, name)):
             taker = Taker(self.names[step], signature.fn, signature.names, link.parameter)
             self.takers.setdefault(name, []).append(taker)
             return InputSource(name)
-        if source is None:
-            self._report_unknown(signature, link)
+        if source is None and aside is not None and aside.role == "shown":
+            report_unknown_placeholder(step, link, self._inputs(signature), self.report)
+        elif source is None:
+            self._report_unknown(step, signature, link)
         return NOWHERE
 
-    def _report_unknown(self, signature: Signature, link: Link) -> None:
-        inputs = {*self.in_place, *self.fields.of(signature.names)}
-        report_unknown(self.cast.reader, signature, link.parameter, inputs, self.report)
+    def _fan_out(self, around: Place, name: str) -> Instance | None:
+        """Return the innermost group around whose items have this name."""
+        each = self.scopes.each
+        found = (one for one in reversed(around) if one in each and each[one].parameter.name == name)
+        return next(found, None)
+
+    def _previous(self, step: Instance, signature: Signature, link: Link, aside: Aside | None) -> Source:
+        """Return which step of the innermost repeated group around a Previous names."""
+        is_inside = step.is_group and (aside is None or aside.is_late(step))
+        around = self.scopes.inside(step) if is_inside else self.scopes.around(step)
+        group = next((one for one in reversed(around) if one in self.scopes.rounds), None)
+        inside = [one for one in self.cast.links if group and group in self.scopes.inside(one)]
+        name = link.parameter.name
+        found = next((one for one in inside if plain(self.names[one]) == name), None)
+        if found is None:
+            report_previous(signature, link, group, [plain(self.names[one]) for one in inside], self.report)
+            return NOWHERE
+        return PreviousSource(self.names[found])
+
+    def _report_unknown(self, step: Instance, signature: Signature, link: Link) -> None:
+        each = self.scopes.each
+        named = [one for one in each if each[one].parameter.name == link.parameter.name]
+        groups = sorted(named, key=lambda one: not one.is_group)
+        if groups:
+            found = {one: self.cast.find(each[one].step, each[one].scope) for one in groups}
+            sources = {one: plain(self.names[source]) for one, source in found.items() if source}
+            report_outside(signature, link, groups, sources, self.report)
+            return
+        report_unknown(self.cast.reader, signature, link.parameter, self._inputs(signature), self.report)
+
+    def _inputs(self, signature: Signature) -> set[str]:
+        return {*self.in_place, *self.fields.of(signature.names)}
 
     def _report_undo(self, step: Instance, signature: Signature, links: tuple[Link, ...]) -> None:
         """Report an undo that does not take the result of its step first, or is a step as well."""
@@ -126,3 +254,7 @@ class _Resolver:
 
     def _is_input(self, signature: Signature, name: str) -> bool:
         return name in self.in_place or name in self.fields.of(signature.names)
+
+
+def _is_none(annotation: object) -> bool:
+    return annotation is None or annotation is NoneType

@@ -11,9 +11,9 @@ from typing import Final, get_args
 from gflow.annotations import assignable
 from gflow.compiler.cast import Cast, Instance
 from gflow.compiler.findings import Report
-from gflow.compiler.reading import Signature
+from gflow.compiler.reading import APPROVAL, Signature
 from gflow.compiler.words import called, show
-from gflow.decorators import AnyStep, InputMark
+from gflow.decorators import AnyStep, Ask, InputMark
 from gflow.diagnostics import body_of, locate, locate_name
 from gflow.model import MISSING
 
@@ -141,12 +141,16 @@ def _report_signature(signature: Signature, report: Report) -> None:
             hints=["its edges are not checked; what it names has to be there when the module has run"],
         )
     for parameter in signature.parameters:
-        if len(parameter.marks) > 1:
+        if not parameter.marks:
+            continue
+        sources = [_mark_shown(mark) for mark in parameter.marks if not isinstance(mark, Ask)]
+        sources += ["Approval"] if parameter.source is APPROVAL else []
+        if len(sources) > 1:
             report.error(
                 "GF014",
                 f"`{parameter.name}` of `{called(fn)}` has two marks, so two sources",
                 locate(fn, parameter.name, "annotation"),
-                hints=["keep one of " + " and ".join(_mark_shown(mark) for mark in parameter.marks)],
+                hints=["keep one of " + " and ".join(sources)],
             )
 
 
@@ -165,4 +169,5 @@ def _unfillable(code: CodeType | None) -> Iterator[str]:
 
 
 def _mark_shown(mark: object) -> str:
-    return "Input" if isinstance(mark, InputMark) else "From"
+    kind = mark if isinstance(mark, type) else type(mark)
+    return "Input" if kind is InputMark else kind.__name__

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import FunctionType
 from typing import Final, get_args
 
-from gflow.compiler.cast import steps_in
+from gflow.compiler.cast import Instance, Link, steps_in
 from gflow.compiler.findings import Report
 from gflow.compiler.reading import Parameter, Reader, Signature
-from gflow.compiler.words import line_of, show
+from gflow.compiler.words import called, line_of, show
 from gflow.decorators import AnyStep, From, InputMark
-from gflow.diagnostics import locate
-from gflow.model import MISSING
+from gflow.diagnostics import Place, locate
+from gflow.model import MISSING, ApprovalSource
 from gflow.suggest import did_you_mean, near
 
 SHOWN: Final = 6
@@ -94,3 +94,100 @@ def _as_input(parameter: Parameter) -> str:
 
 def _type(parameter: Parameter) -> str:
     return "str" if parameter.annotation is MISSING else show(parameter.annotation)
+
+
+# ---------------------------------------------------------------- items and rounds
+
+
+def report_outside(
+    signature: Signature,
+    link: Link,
+    groups: Sequence[Instance],
+    sources: Mapping[Instance, str],
+    report: Report,
+) -> None:
+    """Report a parameter that is named like the item of groups that it is not in."""
+    name, group = link.parameter.name, groups[0]
+    fn = signature.fn
+    hints = [f"add `{called(fn)}` to the signature of `{called(group.step.fn)}`"] if group.is_group else []
+    if group in sources:
+        hints.append(f"for all items take the list: `{name}s: Annotated[list[…], From({sources[group]})]`")
+    report.error(
+        "GF062",
+        f"`{name}` is an item of `{called(group.step.fn)}`, and `{called(fn)}` is outside of it",
+        locate(fn, name),
+        (locate(group.step.fn, name, "parameter"), "the item"),
+        hints=hints,
+    )
+
+
+def report_item_and_input(signature: Signature, link: Link, group: Instance, report: Report) -> None:
+    """Report a parameter whose name is that of an item and of an input of its module."""
+    name, fn = link.parameter.name, signature.fn
+    report.error(
+        "GF063",
+        f"`{name}` of `{called(fn)}` is an item of `{called(group.step.fn)}` and an input",
+        locate(fn, name),
+        (locate(group.step.fn, name, "parameter"), "the item"),
+        hints=["rename one of them, where it is declared and where it is taken"],
+    )
+
+
+def report_previous(
+    signature: Signature, link: Link, group: Instance | None, inside: Sequence[str], report: Report
+) -> None:
+    """Report a Previous that names nothing of a round before."""
+    name = link.parameter.name
+    place = locate(signature.fn, name, "parameter")
+    if group is None:
+        message = (
+            f"`{name}` of `{called(signature.fn)}` is of the round before, but no group around it repeats"
+        )
+        report.error("GF065", message, place, hints=["write `repeat=Until(…)` at the group that has rounds"])
+        return
+    question = did_you_mean(name, inside)
+    report.error(
+        "GF065",
+        f"`{name}` of `{called(signature.fn)}` is of the round before, but nothing inside"
+        f" `{called(group.step.fn)}` is called so{f'; {question}' if question else ''}",
+        place,
+        locate(group.step.fn),
+        hints=[f"inside it: {', '.join(inside)}"],
+    )
+
+
+# ---------------------------------------------------------------- placeholders of a question
+
+
+def report_unknown_placeholder(step: Instance, link: Link, inputs: Collection[str], report: Report) -> None:
+    """Report a placeholder that is neither a step, nor an item or an input."""
+    name = link.parameter.name
+    steps = [other for other, one in steps_in(step.signature.names).items() if one.fn is not step.step.fn]
+    question = did_you_mean(name.partition(".")[0], [*steps, *inputs])
+    hint = "a question shows steps, inputs and items: `{step}`, `{step.field}`"
+    report.error(
+        "GF082",
+        f"`{{{name}}}` in the question of `{called(step.step.fn)}` stands for nothing"
+        + (f"; {question}" if question else ""),
+        place_of_question(step),
+        hints=[hint],
+    )
+
+
+def report_shown(step: Instance, link: Link, report: Report) -> None:
+    """Report a placeholder that takes a field of what is no step's result, or nothing that can be shown."""
+    name = link.parameter.name
+    head, _, field = name.partition(".")
+    message = f"`{{{name}}}` in the question of `{called(step.step.fn)}` cannot be shown"
+    hint = (
+        f"write `{{{head}}}`: only the result of a step is taken apart"
+        if field
+        else "show a step, an input or an item"
+    )
+    report.error("GF082", message, place_of_question(step), hints=[hint])
+
+
+def place_of_question(step: Instance) -> Place:
+    """Return where a step asks."""
+    asking = (one.name for one in step.signature.parameters if isinstance(one.source, ApprovalSource))
+    return locate(step.step.fn, next(asking, None), "annotation")

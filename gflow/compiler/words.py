@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gflow.annotations import show as shown_type
 from gflow.compiler.cast import Cast, Instance, Link
+from gflow.compiler.reading import APPROVAL
 from gflow.decorators import Copy
 from gflow.diagnostics import Place, locate, locate_name, shown
 from gflow.model import MISSING
@@ -19,7 +20,7 @@ def result_of(step: Instance) -> object:
 
 def takes_result(step: Instance, first: Link) -> bool:
     """Whether the first parameter of an undo is free to take the step's own result."""
-    return first.source in (None, step.step, step.step.origin)
+    return first.source in (None, step.step, step.step.origin, APPROVAL)
 
 
 def result_shown(step: Instance) -> str:

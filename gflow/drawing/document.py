@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 
 from gflow.annotations import show
 from gflow.drawing.edges import in_plan_order
+from gflow.drawing.practice import condition
 from gflow.inputs import default_of, describe, helps
-from gflow.model import Graph, InputSpec, Node
+from gflow.model import Call, Graph, InputSpec, Node, Param
 
 
 def as_json(graph: Graph) -> dict[str, object]:
@@ -35,8 +37,35 @@ def _step(graph: Graph, node: Node) -> dict[str, object]:
         "role": node.role,
         "group": node.group,
         "after": in_plan_order(graph, node.after),
-        "params": {param.name: str(param.source) for param in node.params},
+        "params": _params(node.params),
+        **_practice(node),
     }
+
+
+def _params(params: Iterable[Param]) -> dict[str, str]:
+    return {param.name: str(param.source) for param in params}
+
+
+def _practice(node: Node) -> dict[str, object]:
+    """Return what few steps say: keys that are there only then."""
+    said: dict[str, object] = {}
+    if node.when:
+        said["when"] = _call(node.when)
+    if node.each:
+        share = node.each.tolerate
+        said["each"] = {"step": node.each.step, "limit": node.each.limit, "tolerate": share}
+    if node.repeat:
+        said["repeat"] = {"until": _call(node.repeat.until), "max": node.repeat.max}
+    if node.ask:
+        when = _call(node.ask.when) if node.ask.when else None
+        said["ask"] = {"text": node.ask.text, "when": when, "timeout": node.ask.timeout}
+    if node.rungs:
+        said["rungs"] = [{"name": rung.label, "degraded": rung.degraded} for rung in node.rungs]
+    return said
+
+
+def _call(call: Call) -> dict[str, object]:
+    return {"name": condition(call), "params": _params(call.params)}
 
 
 def _value(value: object) -> object:

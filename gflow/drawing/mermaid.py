@@ -7,8 +7,18 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Final
 
-from gflow.drawing.edges import around, only_after, taken
-from gflow.model import Graph, InputSource, Node
+from gflow.drawing.edges import around, only_after, read, taken
+from gflow.drawing.practice import practice
+from gflow.model import (
+    EachSource,
+    FirstOfSource,
+    Graph,
+    InputSource,
+    Node,
+    PreviousSource,
+    Source,
+    StepSource,
+)
 
 _ENTITIES: Final = str.maketrans(
     {"#": "#35;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "&": "#amp;", "`": "#96;"}
@@ -45,11 +55,13 @@ def _box(graph: Graph, node: Node, ids: Mapping[str, str], indent: str) -> Itera
     """Yield the lines that draw a step with all inside it."""
     name = _escaped(node.name)
     if not node.members:
-        label = f"{name}<br/>{_escaped(node.role or node.kind)}" if node.kind != "task" else name
+        kind = [] if node.kind == "task" else [node.role or node.kind]
+        label = "<br/>".join([name, *map(_escaped, [*kind, *practice(node)])])
         left, right = ("([", "])") if node.kind == "agent" else ("[", "]")
         yield f'{indent}{ids[node.name]}{left}"{label}"{right}'
         return
-    yield f'{indent}subgraph {ids[node.name]}["{name} ({node.kind})"]'
+    label = "<br/>".join([f"{name} ({node.kind})", *map(_escaped, practice(node))])
+    yield f'{indent}subgraph {ids[node.name]}["{label}"]'
     for member in node.members:
         yield from _box(graph, graph.nodes[member], ids, indent + "  ")
     yield f"{indent}end"
@@ -61,15 +73,37 @@ def _arrows(graph: Graph, node: Node, ids: Mapping[str, str]) -> Iterator[str]:
     for param in node.params:
         if isinstance(param.source, InputSource):
             yield f"{ids['--' + param.source.name]} --> {here}"
-    for _, source in taken(node.params):
-        if node.name not in around(graph, source.step):  # what is inside is drawn inside
-            label = f'|"{_escaped(source.field)}"|' if source.field else ""
-            yield f"{ids[source.step]} -->{label} {here}"
+    for param, step in read(node.params):
+        if node.name not in around(graph, step):  # what is inside is drawn inside
+            yield f"{ids[step]} -->{_label(param.source)} {here}"
+    yield from _beside(node, ids)
     yield from (f'{ids[name]} -.->|"after"| {here}' for name in only_after(graph, node))
     if node.kind == "stage":
         for first, second in pairwise(node.members):
             if first not in {source.step for _, source in taken(graph.nodes[second].params)}:
                 yield f"{ids[first]} -.-> {ids[second]}"
+
+
+def _beside(node: Node, ids: Mapping[str, str]) -> Iterator[str]:
+    """Yield the arrows of rounds and conditions."""
+    here = ids[node.name]
+    for param in node.params:
+        if isinstance(param.source, PreviousSource):
+            yield f'{ids[param.source.step]} -.->|"previous"| {here}'
+    for _, step in read(node.when.params if node.when else ()):
+        yield f'{ids[step]} -.->|"when"| {here}'
+
+
+def _label(source: Source) -> str:
+    match source:
+        case StepSource(_, str(field)):
+            return f'|"{_escaped(field)}"|'
+        case EachSource():
+            return '|"each"|'
+        case FirstOfSource():
+            return '|"first of"|'
+        case _:
+            return ""
 
 
 def _escaped(text: str) -> str:

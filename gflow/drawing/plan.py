@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from graphlib import TopologicalSorter
 
 from gflow.drawing.edges import aligned, first_line
+from gflow.drawing.practice import practice, stand_ins
 from gflow.drawing.tree import title
 from gflow.model import Graph, Node
 
@@ -71,8 +72,11 @@ def _player(node: Node) -> str:
 
 
 def _notes(node: Node) -> Iterator[str]:
+    if not node.is_group:
+        yield from practice(node)
     if node.retry:
         yield f"{node.retry.attempts} attempts"
+    yield from stand_ins(node)
     if node.undo:
         yield f"undo: {first_line(node.undo.doc) or getattr(node.undo.fn, '__name__', 'a function')}"
     elif node.effects == "none":
@@ -84,6 +88,9 @@ def _notes(node: Node) -> Iterator[str]:
 
 
 def _limits(graph: Graph) -> Iterator[str]:
+    """Yield what holds for all that is inside a group."""
     for node in graph.nodes.values():
+        if node.is_group and (said := [*practice(node)]):
+            yield f"all in {node.name}: {' · '.join(said)}"
         if node.limit is not None:
             yield f"at most {node.limit} at once in {node.name}"

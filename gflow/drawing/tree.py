@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gflow.drawing.edges import aligned, brief_source, first_line, only_after, taken
+from gflow.drawing.practice import practice, stand_ins
 from gflow.inputs import default_text, helps, option
 from gflow.model import Graph, Node
 
@@ -53,6 +54,7 @@ def _kind(node: Node) -> str:
 
 def _notes(graph: Graph, node: Node) -> Iterator[str]:
     """Yield what is to know about a step beside its place."""
+    yield from practice(node)
     joined = taken(node.params) if node.is_group else []
     origins = [brief_source(param) for param in node.params if (param, param.source) not in joined]
     if any(origins):
@@ -64,6 +66,7 @@ def _notes(graph: Graph, node: Node) -> Iterator[str]:
         yield f"after {', '.join(names)}"
     if node.retry:
         yield f"{node.retry.attempts} attempts"
+    yield from stand_ins(node)
     if node.undo:
         yield "undo"
     if node.effects == "irreversible":

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
-from gflow.annotations import show
-from gflow.diagnostics import locate, shown
-from gflow.drawing.edges import aligned, around, first_line, in_plan_order, reasons, taken
+from gflow.drawing.edges import aligned, around, first_line, in_plan_order, reasons
+from gflow.drawing.origins import if_so, items, place, question, rounds, rungs, table
 from gflow.errors import UsageError
-from gflow.inputs.spelling import default_text, flag_of, quoted
-from gflow.model import ConstantSource, ContextSource, Graph, InputSource, Node, Param, StepSource
+from gflow.model import (
+    EachSource,
+    FirstOfSource,
+    Graph,
+    Node,
+    Param,
+    PreviousSource,
+    Source,
+    StepSource,
+)
 from gflow.suggest import did_you_mean
 
 
@@ -25,9 +30,14 @@ def why(graph: Graph, step: str) -> str:
         raise UsageError(f"`{step}` is not a step of {graph.name}", remedy)
     node = graph.nodes[step]
     sections = {
-        "takes": aligned(_params(graph, node, node.params)),
+        "takes": aligned(table(graph, node, node.params)),
         "begins after": aligned([*_awaited(graph, node)]) or ["nothing: it can begin at once"],
         "ends after" if node.is_empty else "then its body waits for": aligned([*_joined(graph, node)]),
+        "runs if": [*if_so(graph, node, node.when)],
+        "once per item of": [*items(node)],
+        "again until": [*rounds(graph, node)],
+        "asks": [*question(graph, node)],
+        "if it fails": [*rungs(graph, node)],
         "is read by": aligned([*_readers(graph, node)]),
         "undo": [*_undo(graph, node)],
     }
@@ -42,39 +52,9 @@ def _heading(graph: Graph, node: Node) -> Iterator[str]:
     yield " > ".join([*reversed([*around(graph, node.name)]), node.name])
     kind = f"{node.kind} {node.role}" if node.role else node.kind
     attempts = [f"{node.retry.attempts} attempts"] if node.retry else []
-    yield " · ".join([kind, *attempts, _place(node.fn)])
+    yield " · ".join([kind, *attempts, place(node.fn)])
     if node.doc:
         yield first_line(node.doc)
-
-
-def _place(fn: Callable[..., Any]) -> str:
-    return shown(locate(fn), Path.cwd(), column=False)
-
-
-def _params(graph: Graph, node: Node, params: Iterable[Param]) -> list[tuple[str, str, str]]:
-    return [(param.name, show(param.annotation), _origin(graph, node, param)) for param in params]
-
-
-def _origin(graph: Graph, node: Node, param: Param) -> str:
-    """Return where the value of a parameter comes from."""
-    match param.source:
-        case StepSource(step) if step == node.name:
-            return "its own result"
-        case StepSource(step, field):
-            what = f"field {field} of" if field else "member" if step in node.members else "step"
-            return f"{what} {step}, {_place(graph.nodes[step].fn)}"
-        case InputSource(name):
-            default = default_text(graph.inputs[name])
-            note = (
-                " (required)" if graph.inputs[name].required else f" (default: {default})" if default else ""
-            )
-            return f"input {flag_of(name)}{note}"
-        case ConstantSource(value):
-            return f"{quoted(value)}, bound by using()"
-        case ContextSource():
-            return "the context of the running step"
-        case _:
-            return "nothing"
 
 
 def _awaited(graph: Graph, node: Node) -> Iterator[tuple[str, str]]:
@@ -98,23 +78,64 @@ def _joined(graph: Graph, node: Node) -> Iterator[tuple[str, str]]:
 def _readers(graph: Graph, node: Node) -> Iterator[tuple[str, str]]:
     """Yield who takes the value of a step, and as what."""
     for reader in graph.nodes.values():
-        undo_params = reader.undo.params if reader.undo and reader is not node else ()
-        for params, what in ((reader.params, ""), (undo_params, "its undo, ")):
-            for param, source in taken(params):
-                if source.step == node.name:
-                    field = f"field {source.field} " if source.field else ""
-                    name = "its group" if reader.name == node.group else f"as {param.name}"
-                    yield reader.name, f"{what}{field}{name}"
+        for what, params in _calls(reader, node):
+            for param in params:
+                if node.name in _names(param.source):
+                    is_body = what == "" and reader.name == node.group
+                    yield reader.name, f"{what}{_manner(param, is_group=is_body)}"
     if node.name in graph.results:
         yield "the run", "as its result"
+
+
+def _calls(reader: Node, node: Node) -> Iterator[tuple[str, tuple[Param, ...]]]:
+    """Yield what a step calls, with the parameters."""
+    yield "", reader.params
+    if reader.undo and reader is not node:
+        yield "its undo, ", reader.undo.params
+    if reader.when:
+        yield "its condition, ", reader.when.params
+    if reader.repeat:
+        yield "its end, ", reader.repeat.until.params
+    if reader.ask:
+        yield "its question, ", (*reader.ask.values, *(reader.ask.when.params if reader.ask.when else ()))
+    for rung in reader.rungs:
+        yield f"{rung.label}, ", rung.call.params
+
+
+def _names(source: Source) -> tuple[str, ...]:
+    """Return the steps that a value comes from, also those of the round before."""
+    match source:
+        case StepSource(step) | EachSource(step) | PreviousSource(step):
+            return (step,)
+        case FirstOfSource(steps):
+            return steps
+        case _:
+            return ()
+
+
+def _manner(param: Param, *, is_group: bool) -> str:
+    """Return as what a parameter takes a value."""
+    how = ""
+    match param.source:
+        case StepSource(_, str(field)):
+            how = f"field {field} "
+        case EachSource():
+            how = "each item "
+        case FirstOfSource():
+            how = "if it was not skipped, "
+        case PreviousSource():
+            how = "of the round before, "
+        case _:
+            pass
+    return f"{how}its group" if is_group and isinstance(param.source, StepSource) else f"{how}as {param.name}"
 
 
 def _undo(graph: Graph, node: Node) -> Iterator[str]:
     """Yield what takes a step back: the function and what that takes."""
     if node.undo:
         name = getattr(node.undo.fn, "__name__", "a function")
-        yield f"{name}, {_place(node.undo.fn)}: {first_line(node.undo.doc)}".removesuffix(": ")
-        yield from aligned(_params(graph, node, node.undo.params), "  ")
+        yield f"{name}, {place(node.undo.fn)}: {first_line(node.undo.doc)}".removesuffix(": ")
+        yield from aligned(table(graph, node, node.undo.params), "  ")
     elif node.effects == "irreversible":
         yield "irreversible: it blocks a rollback"
     elif node.effects == "none":

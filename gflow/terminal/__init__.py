@@ -6,8 +6,8 @@ goes elsewhere than through a Terminal is made to fit its stream by `fitting(str
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, tzinfo
 from threading import Event as Flag
 from threading import Lock, Thread, current_thread
@@ -98,6 +98,13 @@ class Terminal:
         """Print a line that belongs to no event of the run."""
         with self._lock:
             self._print([text])
+
+    @contextmanager
+    def pause(self) -> Generator[None, None, None]:
+        """Draw nothing while somebody reads a question and answers it."""
+        with self._lock:
+            self._settle()
+            yield
 
     def close(self) -> None:
         """Take the live area away and end the thread; called again it does nothing."""

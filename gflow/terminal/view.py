@@ -7,7 +7,18 @@ from typing import Final, Protocol
 
 from gflow import progress
 from gflow.clock import Clock
-from gflow.events import Done, Event, Reset, Reverted, Started, StatusChanged, Stopped, Tripped, Undone
+from gflow.events import (
+    Done,
+    Event,
+    Reset,
+    Reverted,
+    Started,
+    StatusChanged,
+    Stopped,
+    Tripped,
+    Undone,
+    step_of,
+)
 from gflow.model import Graph, Progress, duration
 from gflow.state import State
 from gflow.terminal.lines import (
@@ -179,7 +190,7 @@ class View:
         return self._row(FAILED, path, seconds, failed_text(attempt, waits, event.type, event.message))
 
     def _undone(self, event: Undone) -> str:
-        node = self.graph.nodes.get(event.path)
+        node = self.graph.nodes.get(step_of(event.path))
         if event.error is not None:
             return self._row(FAILED, event.path, None, f"undo failed: {clean(event.error)}")
         self.done.discard(event.path)
@@ -191,7 +202,7 @@ class View:
         return self.columns.row(mark, path, self._role(path), seconds, text)
 
     def _role(self, path: str) -> str | None:
-        node = self.graph.nodes.get(path)
+        node = self.graph.nodes.get(step_of(path))
         return node.role if node else None
 
     def _under_headings(self, rows: Iterable[tuple[str, str]]) -> tuple[list[str], str | None]:
@@ -199,7 +210,7 @@ class View:
         lines: list[str] = []
         section = self.section
         for path, row in rows:
-            group = section_of(self.graph.nodes[path])
+            group = section_of(self.graph.nodes[step_of(path)])
             if self.has_headings and group is not None and group != section:
                 lines.append(heading(self.graph.nodes[group]))
                 section = group
@@ -227,7 +238,7 @@ class View:
         `frame` counts the drawings, for the spinner.
         """
         spinner = SPINNER[frame % len(SPINNER)]
-        paths = sorted([*self.running, *self.waiting], key=self._order.__getitem__)
+        paths = sorted([*self.running, *self.waiting], key=lambda path: self._order.get(step_of(path), 0))
         lines, _ = self._under_headings((path, self._going_on(path, now, spinner)) for path in paths[:ROWS])
         if len(paths) > ROWS:
             lines.append(f"  … and {len(paths) - ROWS} more")

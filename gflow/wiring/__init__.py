@@ -12,9 +12,21 @@ from pathlib import Path
 from typing import Any, Final
 
 from gflow import project
+from gflow.compiler.asides import truth
 from gflow.diagnostics import Finding, Place, locate, locate_field, locate_name
 from gflow.errors import UsageError
-from gflow.model import ConstantSource, Graph, InputSource, Param, StepSource
+from gflow.model import (
+    ConstantSource,
+    EachSource,
+    FirstOfSource,
+    Graph,
+    InputSource,
+    ItemSource,
+    Param,
+    PreviousSource,
+    StepSource,
+    Undo,
+)
 from gflow.wiring.checkers import SHOWN, Checker, Complaint, Judgement, installed, judge
 from gflow.wiring.module import Edge, Wiring, calls, inputs_with, write
 
@@ -72,7 +84,7 @@ def _begin(fn: Callable[..., Any]) -> tuple[Path, int]:
 
 def _notes(wiring: Wiring, unseen: Iterable[str], checker: Checker) -> Iterator[Finding]:
     """Yield what was not judged: functions without a name, and modules that the checker does not see."""
-    functions = {id(call.fn): call.fn for _, call in calls(wiring.graph)}
+    functions = {id(call.fn): call.fn for _, call in calls(wiring.graph) if call.fn is not truth}
     for number, fn in functions.items():
         if number not in wiring.names:
             yield _note(f"`{fn.__name__}` has no name at the level of a module", locate(fn))
@@ -86,15 +98,33 @@ def _note(cause: str, place: Place) -> Finding:
 
 def _error(graph: Graph, edge: Edge, said: Complaint, checker: Checker) -> Finding:
     fn, param = edge.call.fn, edge.param
-    who = f"`{edge.step.name}`" if edge.call is edge.step else f"`{fn.__name__}` (undo of `{edge.step.name}`)"
+    is_own = edge.call is edge.step or fn is truth
+    who = f"`{edge.step.name}`" if is_own else f"`{fn.__name__}` ({_use(edge)})"
     if param is None:
         message, places, hints = f"the call of {who}: {said.text}", [locate(fn)], said.details
     else:
         message, hint = _told(who, param, said)
-        places = [locate(fn, param.name, "parameter"), *_other_end(graph, edge, param)]
+        places = [_taker(edge, param), *_other_end(graph, edge, param)]
         hints = (*filter(None, [hint]), *said.details)
     marks = tuple((place, "") for place in places if place.line)
     return Finding(CODE, "error", f"{checker}: {message}", marks, hints)
+
+
+def _taker(edge: Edge, param: Param) -> Place:
+    """Return where a value is taken: by a parameter, or by a step that is a condition."""
+    if edge.call.fn is not truth:
+        return locate(edge.call.fn, param.name, "parameter")
+    return locate(edge.step.fn, "when" if edge.call is edge.step.when else "repeat", "keyword")
+
+
+def _use(edge: Edge) -> str:
+    """Return what a function beside a step is for."""
+    name = f"`{edge.step.name}`"
+    if isinstance(edge.call, Undo):
+        return f"undo of {name}"
+    if any(edge.call is rung.call for rung in edge.step.rungs):
+        return f"stands in for {name}"
+    return f"a condition of {name}"
 
 
 def _told(who: str, param: Param, said: Complaint) -> tuple[str, str]:
@@ -109,6 +139,12 @@ def _told(who: str, param: Param, said: Complaint) -> tuple[str, str]:
             reason, remedy = f"`{step}` returns {given}", f"{remedy}, or let `{step}` return {taken}"
         case StepSource(step, key):
             reason = f"`{step}.{key}` is {given}"
+        case EachSource(step):
+            reason = f"the items of `{step}` are {given}"
+        case FirstOfSource(steps):
+            reason = f"the first of {', '.join(f'`{step}`' for step in steps)} may be {given}"
+        case PreviousSource(step):
+            reason = f"`{step}` of the round before is {given}"
         case ConstantSource(value):
             reason, remedy = f"`using()` binds it to {value!r}", f"bind a value of type {taken}"
         case _:
@@ -119,8 +155,10 @@ def _told(who: str, param: Param, said: Complaint) -> tuple[str, str]:
 def _other_end(graph: Graph, edge: Edge, param: Param) -> list[Place]:
     """Return where the other end of an edge is typed, if that is known."""
     match param.source:
-        case StepSource(step):
+        case StepSource(step) | EachSource(step) | PreviousSource(step) | FirstOfSource((step, *_)):
             return [locate(graph.nodes[step].fn, None, "return")]
+        case ItemSource(group) if (each := graph.nodes[group].each) is not None:
+            return [locate(graph.nodes[each.step].fn, None, "return")]
         case InputSource(name):
             cls = inputs_with(graph, edge.call, name)
             return [locate_field(cls, name)] if cls else []

@@ -18,7 +18,6 @@ from unittest.mock import patch
 import anyio.lowlevel
 
 from gflow import (
-    agenda,
     bodies,
     checkpoint,
     compensation,
@@ -32,7 +31,9 @@ from gflow import (
     runner,
     scheduler,
     session,
+    values,
 )
+from gflow.agenda.places import Places
 from gflow.checkpoint import Place, Unpicklable, keys
 from gflow.errors import JournalMoved, StoreError
 from gflow.state import State
@@ -173,7 +174,7 @@ def done_forgotten_by_claim() -> Iterator[None]:
 @mutation
 def limit_ignored() -> Iterator[None]:
     """A group's `limit=` limits nothing."""
-    with patch.object(agenda.Agenda, "_full_limit", lambda self, name: None):
+    with patch.object(Places, "full_limit", lambda self, name, frame: None):
         yield
 
 
@@ -181,17 +182,17 @@ def limit_ignored() -> Iterator[None]:
 def shared_values() -> Iterator[None]:
     """Consumers get the object itself, from memory, not a copy of what is stored."""
     alive: dict[tuple[int, str], Any] = {}
-    seal, value = bodies.Bodies._returned, bodies.Bodies.value
+    seal, one = bodies.Bodies._returned, values.Values._one
 
     def returned(self: Any, job: Any) -> Any:
-        alive[id(self), job.node.name] = job.value
+        alive[id(self.values), job.path] = job.value
         return seal(self, job)
 
-    def shared(self: Any, path: str, *rest: Any) -> Any:
+    def shared(self: Any, path: str, *rest: Any, **more: Any) -> Any:
         found = alive.get((id(self), path))
-        return value(self, path, *rest) if found is None else found
+        return one(self, path, *rest, **more) if found is None else found
 
-    with patch.multiple(bodies.Bodies, _returned=returned, value=shared):
+    with patch.object(bodies.Bodies, "_returned", returned), patch.object(values.Values, "_one", shared):
         yield
 
 
@@ -234,8 +235,8 @@ def one_key_for_two_generations() -> Iterator[None]:
     """What begins anew after a rollback uses the keys that were undone."""
     original = bodies.Job.__init__
 
-    def init(self: Any, *arguments: Any) -> None:
-        original(self, *arguments)
+    def init(self: Any, *arguments: Any, **more: Any) -> None:
+        original(self, *arguments, **more)
         self.key = "g0"
 
     with patch.object(bodies.Job, "__init__", init):

@@ -236,7 +236,7 @@ def _check_end(world: World, seed: int) -> None:
 def _values(world: World) -> dict[str, Made]:
     state, journal = _folded(world), Journal(world.store, RUN, KEYS)
     bodies = bodies_of(world, journal, state)
-    found = {path: bodies.value(path) for path in state.slots if state.is_done(path)}
+    found = {path: bodies.values.value(path) for path in state.slots if state.is_done(path)}
     return {path: value for path, value in found.items() if value is not None}
 
 

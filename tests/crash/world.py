@@ -32,6 +32,7 @@ from gflow.scheduler import Opening, Scheduler
 from gflow.state import State
 from gflow.stores import Round, RunRow
 from gflow.stores.memory import MemoryStore
+from gflow.values import Values
 from tests.crash import ledger
 from tests.crash.authors import Author, written
 from tests.crash.ledger import Line, Made
@@ -236,7 +237,7 @@ class Process:
 
     def let_time_pass(self) -> None:
         """Nothing runs: the next thing that happens is that a time comes."""
-        timers = self.scheduler.agenda.timers
+        timers = self.scheduler.agenda.places.timers
         if timers:
             self.world.clock.moment = max(self.world.clock.moment, timers[0][0])
 
@@ -294,4 +295,5 @@ def bodies_of(world: World, journal: Journal, state: State) -> Bodies:
         slot = state.slot(path)
         return slot.ref, Place(RUN, path, slot.generation, slot.attempt)
 
-    return Bodies(RUN, journal, {}, ref_of, folder=world.folder)
+    values = Values(world.graph, journal, {}, ref_of, state.slots.get)
+    return Bodies(RUN, journal, values, folder=world.folder)

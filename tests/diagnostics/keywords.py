@@ -22,4 +22,4 @@ def notify() -> None:
 def ship(build: None, upload: None, notify: None) -> None: ...
 
 
-workflow = Workflow(durability="ful")
+workflow = Workflow(durability="ful", on_exhausted="abbort")

@@ -1,0 +1,198 @@
+"""Fan-out and rounds: how items are opened, counted and ended, and how a group goes into another round.
+
+For an item that waits nothing is kept but its number: it is opened when there is room for it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from gflow.events import Done, Skipped, Tripped
+from gflow.frames import FAILED, Fate, Frame, Scope, Unit, everything, per_item
+from gflow.model import Node
+
+if TYPE_CHECKING:
+    from gflow.agenda import Agenda
+    from gflow.agenda.places import Room
+
+
+class Scopes:
+    """The open fan-outs and repeat groups of one run; `sources` are those that have items to open."""
+
+    def __init__(self, agenda: Agenda) -> None:
+        self.agenda = agenda
+        self.sources: deque[Scope] = deque()
+
+    def open(self, frame: Frame, node: Node) -> None:
+        slot = self.agenda.state.slot(node.name + frame.suffix)
+        if node.repeat is not None:
+            self.go_on_with(Scope(node, frame, node.repeat.max, None))
+        elif slot.items is None:
+            self.agenda.enqueue(Unit(node, frame, "open"))
+        else:
+            self.go_on_with(Scope(node, frame, slot.items, slot.keys))
+
+    def go_on_with(self, scope: Scope) -> None:
+        """Let an open scope go on where it was."""
+        if scope.node.repeat is not None:
+            done = 0
+            while done < scope.n and self.agenda.state.is_done(scope.node.name + scope.suffix(done + 1)):
+                done += 1
+            if done:
+                self.after_round(scope, done)
+            else:
+                self._begin_round(scope, 1)
+            return
+        name, slots = scope.node.name, self.agenda.state.slots
+        for index in range(scope.n) if slots else ():
+            slot = slots.get(name + scope.suffix(index))
+            scope.failed += slot is not None and slot.has_ended and slot.status == "failed"
+        scope.todo = (i for i in range(scope.n) if not self.agenda.state.has_ended(name + scope.suffix(i)))
+        self._feed_or_end(scope)
+
+    def _feed_or_end(self, scope: Scope) -> None:
+        """See whether a fan-out has ended; if not, it may have a place among those that open items."""
+        following = None if scope.closed else next(scope.todo, None)
+        if following is not None:
+            scope.todo = chain((following,), scope.todo)
+            if scope not in self.sources:
+                self.sources.append(scope)
+        elif scope.flying == 0:
+            self._scope_ended(scope)
+
+    def feed(self, room: Room) -> None:
+        """Open as many items as there is room for, and no more: those that wait cost nothing."""
+        for _ in range(len(self.sources)):
+            scope = self.sources.popleft()
+            while self._has_place(scope, room):
+                index = next(scope.todo, None)
+                if index is None:
+                    break
+                self._open_item(scope, index)
+                self.agenda.settle()
+            self._feed_or_end(scope) if scope.flying == 0 else self._keep(scope)
+
+    def _keep(self, scope: Scope) -> None:
+        following = None if scope.closed else next(scope.todo, None)
+        if following is not None:
+            scope.todo = chain((following,), scope.todo)
+            self.sources.append(scope)
+
+    def _has_place(self, scope: Scope, room: Room) -> bool:
+        each = scope.node.each
+        if scope.closed or (each and each.limit is not None and scope.flying >= each.limit):
+            return False
+        if self.agenda.places.full_limit(scope.node.name, scope.frame) is not None:
+            return False
+        threads, loop = self.agenda.places.ready
+        if scope.node.is_group:
+            return len(threads) < room.ahead and len(loop) < room.loop
+        on_loop = scope.node.is_async
+        return len(loop) < room.loop if on_loop else len(threads) < room.ahead
+
+    def _open_item(self, scope: Scope, index: int) -> None:
+        scope.flying += 1
+        node = scope.node
+        if node.is_group:
+            self._begin_frame(scope, index)
+            return
+        unit = Unit(node, scope.frame, "body", scope, index)
+        if per_item(node):
+            answer = self.agenda.state.slot(unit.path).when
+            if answer is None:
+                unit.purpose = "when"
+            elif not answer:
+                self.skip_item(unit)
+                return
+        self.agenda.enqueue(unit)
+
+    def _begin_frame(self, scope: Scope, index: int) -> None:
+        level = self.agenda.levels[*scope.node.scope, scope.node.name]
+        frame = Frame(level, self.agenda.state, scope.suffix(index), scope, index)
+        for node in level.first:
+            self.agenda.arrive(frame, node)
+
+    def skip_item(self, unit: Unit) -> None:
+        assert unit.scope is not None
+        self.agenda.record(Skipped(unit.path, "its condition says no"))
+        self.item_ended(unit.scope, unit.index, "skipped")
+
+    def _begin_round(self, scope: Scope, number: int) -> None:
+        scope.flying += 1
+        self._begin_frame(scope, number)
+
+    def item_ended(self, scope: Scope, index: int, fate: Fate) -> None:
+        scope.flying -= 1
+        if scope.node.repeat is not None:
+            if fate == "done":
+                self.after_round(scope, index)
+            else:
+                self._scope_failed(scope, fate)
+            return
+        if fate in FAILED:
+            self._item_failed(scope, index)
+        self._feed_or_end(scope)
+
+    def _item_failed(self, scope: Scope, index: int) -> None:
+        scope.failed += 1
+        path = scope.node.name + scope.suffix(index)
+        scope.first_error = scope.first_error or path
+        if scope.failed > scope.allowed:
+            scope.closed = True
+        elif scope.node.is_group:  # the item as a whole is what failed, and is not tried again
+            error = self._cause(scope, path)
+            self.agenda.record(Tripped(path, *error, "medium", "handled", None, 0.0))
+
+    def _cause(self, scope: Scope, path: str) -> tuple[str, str, list[list[object]]]:
+        """Return type, message and frames of what made an item fail: its own failure, or a member's."""
+        suffix = path[len(scope.node.name) :]
+        for step in everything(scope.node, self.agenda.graph.nodes):
+            slot = self.agenda.state.slots.get(step.name + suffix)
+            if slot is not None and slot.status == "failed" and slot.error is not None:
+                error = slot.error
+                frames: list[list[object]] = [[f.file, f.line, f.function, f.text] for f in error.frames]
+                return error.type, error.message, frames
+        return "NotStarted", "a step that it needs has failed", []
+
+    def after_round(self, scope: Scope, number: int) -> None:
+        """A round is complete: ask whether it was the last, and begin the next if not."""
+        until = self.agenda.state.slot(scope.node.name + scope.suffix(number)).until
+        if until is None:
+            scope.flying += 1
+            self.agenda.enqueue(Unit(scope.node, scope.frame, "until", scope, number))
+        elif until:
+            self._scope_done(scope, f"{number} round{'s' if number > 1 else ''}")
+        elif number < scope.n:
+            self._begin_round(scope, number + 1)
+        else:
+            message = f"its condition does not hold after {number} rounds"
+            self._scope_tripped(scope, "RoundsUsedUp", message, [])
+
+    def _scope_ended(self, scope: Scope) -> None:
+        """All items of a fan-out have ended."""
+        if scope in self.sources:
+            self.sources.remove(scope)
+        if scope.failed <= scope.allowed:
+            told = f", {scope.failed} failed" if scope.failed else ""
+            self._scope_done(scope, f"{scope.n} item{'' if scope.n == 1 else 's'}{told}")
+            return
+        path = scope.first_error or scope.path
+        kind, message, frames = self._cause(scope, path)
+        told = f"{scope.failed} of {scope.n} items failed; {path}: {message}"
+        self._scope_tripped(scope, kind, told, frames)
+
+    def _scope_done(self, scope: Scope, preview: str) -> None:
+        self.agenda.record(Done(scope.path, None, preview, 0.0))
+        self.agenda.ended(scope.frame, scope.node, "done")
+
+    def _scope_tripped(self, scope: Scope, kind: str, message: str, frames: list[list[object]]) -> None:
+        node = scope.node
+        word = "handled" if node.handled else "stop"
+        self.agenda.record(Tripped(scope.path, kind, message, frames, "medium", word, None, 0.0))
+        self._scope_failed(scope, "failed")
+
+    def _scope_failed(self, scope: Scope, fate: Fate) -> None:
+        self.agenda.close(scope.frame, scope.node)
+        self.agenda.ended(scope.frame, scope.node, fate)
