@@ -28,7 +28,7 @@ def _decide(arguments: list[str], *, yes: bool) -> int:
     parser.add_argument("step", metavar="STEP", help="the step that asks, or one of its items: `tag[eu]`")
     parser.add_argument("--comment", metavar="TEXT", default="", help="why, for the journal")
     parser.add_argument("--resume", action="store_true", help="go on with the run at once")
-    parser.add_argument("--strict", action="store_true", help="with --resume: exit 1 if a result is degraded")
+    parser.add_argument("--strict", action="store_true", help="exit 1 if a result is degraded, with --resume")
     parser.add_json()
     parser.add_store()
     options = parse(parser, arguments)
