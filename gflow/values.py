@@ -93,8 +93,8 @@ class Values:
     def value(self, path: str, journal: Journal | None = None) -> Any:
         """Return a copy of its own of a completed step's result; `journal` stands in for a closed one."""
         node = self.graph.nodes.get(path)
-        if node is not None and node.is_scope:
-            return self._whole(node, (), journal)
+        if node is not None and (node.scope or node.is_scope):
+            return self._collect(node, (), journal)
         return self._one(path, journal)
 
     def _one(self, path: str, journal: Journal | None = None, *, keep: bool = True) -> Any:

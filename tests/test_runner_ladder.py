@@ -289,3 +289,27 @@ def test_independent_branches_finish_before_a_stop(tail: str) -> None:
 
     assert run_in_memory(end).status == "failed"
     assert done == ["later" + tail]
+
+
+def test_a_failed_group_may_be_a_value() -> None:
+    """Where everyone who reads a group admits Failed, it arrives with what made it fail, as an outcome."""
+
+    @task
+    def tests() -> int:
+        raise ValueError("red")
+
+    @stage
+    def checks(tests: int) -> int:
+        return tests
+
+    @task
+    def report(checks: int | Failed) -> str:
+        return str(checks)
+
+    @stage
+    def flow(checks: int | Failed, report: str) -> str:
+        return report
+
+    run = run_in_memory(flow)
+    assert run.status == "completed", run.errors
+    assert run.results["flow"] == "checks: ValueError: red"

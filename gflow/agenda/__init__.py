@@ -221,7 +221,15 @@ class Agenda:
                 frame.begun.add(step.name)
                 if step.name not in frame.fates:
                     self.close(frame, step)
-                    self.ended(frame, step, "never")
+                    self.ended(frame, step, self._outcome(frame, step))
+
+    def _outcome(self, frame: Frame, node: Node) -> Fate:
+        """Return how a step that does not run has ended; a group's failure that all take is written down."""
+        if not (node.is_group and node.handled) or node.name == frame.level.scope:
+            return "never"
+        path = node.name + frame.suffix
+        self.record(Tripped(path, *self.scopes.cause(node, path), "medium", "handled", None, 0.0))
+        return "failed"
 
     def close(self, frame: Frame, node: Node) -> None:
         """In the group of a step that has failed nothing further begins, nor in the groups around it.

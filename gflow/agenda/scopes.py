@@ -142,13 +142,13 @@ class Scopes:
         if scope.failed > scope.allowed:
             scope.closed = True
         elif scope.node.is_group:  # the item as a whole is what failed, and is not tried again
-            error = self._cause(scope, path)
+            error = self.cause(scope.node, path)
             self.agenda.record(Tripped(path, *error, "medium", "handled", None, 0.0))
 
-    def _cause(self, scope: Scope, path: str) -> tuple[str, str, list[list[object]]]:
-        """Return type, message and frames of what made an item fail: its own failure, or a member's."""
-        suffix = path[len(scope.node.name) :]
-        for step in everything(scope.node, self.agenda.graph.nodes):
+    def cause(self, node: Node, path: str) -> tuple[str, str, list[list[object]]]:
+        """Return type, message and frames of what made a step fail: its own failure, or a member's."""
+        suffix = path[len(node.name) :]
+        for step in everything(node, self.agenda.graph.nodes):
             slot = self.agenda.state.slots.get(step.name + suffix)
             if slot is not None and slot.status == "failed" and slot.error is not None:
                 error = slot.error
@@ -179,7 +179,7 @@ class Scopes:
             self._scope_done(scope, f"{scope.n} item{'' if scope.n == 1 else 's'}{told}")
             return
         path = scope.first_error or scope.path
-        kind, message, frames = self._cause(scope, path)
+        kind, message, frames = self.cause(scope.node, path)
         told = f"{scope.failed} of {scope.n} items failed; {path}: {message}"
         self._scope_tripped(scope, kind, told, frames)
 
