@@ -459,11 +459,13 @@ def b(a: int) -> int: return a
         ("def c(x: Annotated[int, FirstOf(b, wanted)]) -> int: return 1", False),
         ("def c(x: Annotated[int, FirstOf(a, b)]) -> int: return 1", True),
         ("def c(x: Annotated[int, From(a)]) -> int: return 1", True),
+        ("def c(x: Annotated[int | None, Each(b)]) -> int: return 1", True),
     ],
 )
 def test_who_is_skipped(reader: str, is_skipped: bool, check: Check) -> None:
     """Skipping travels along data; a default, what admits None, and a FirstOf with one left stop it."""
-    checked = check(f"{SKIPS}\n@task\n{reader}")
+    items = "list[int]" if "Each" in reader else "int"
+    checked = check(f"{SKIPS.replace('def b(a: int) -> int', f'def b(a: int) -> {items}')}\n@task\n{reader}")
     [note] = messages(checked, "GF072")
     assert checked.graph is not None
     assert ("`c`" in note) is is_skipped
@@ -564,6 +566,25 @@ def whole(regions: list[str], config: str, area: list[str], one: int, two: int, 
     )
     told = messages(checked, "GF064")
     assert [message.rpartition("as ")[2] for message in told] == ["list[bytes | None]", "list[int | None]"]
+
+
+def test_a_scope_that_is_skipped_as_a_whole(check: Check) -> None:
+    """Where a whole group may be skipped its members need not admit None, and no list holds one."""
+    checked = check(
+        f"""
+@task
+def wanted() -> bool: return True
+{AREA.replace("@parallel", "@parallel(when=wanted)")}
+@task
+def report(xs: Annotated[list[int], From(check)]) -> int: return 1
+@stage
+def whole(
+    wanted: bool, regions: list[str], config: str, area: list[str] | None, report: int | None
+) -> None: ...
+"""
+    )
+    assert checked.graph is not None, checked.findings
+    assert messages(checked, "GF072") == ["where `when=` of `area` says no, `report` is skipped with it"]
 
 
 # ---------------------------------------------------------------- failures as values
@@ -803,7 +824,62 @@ def test_what_a_parameter_cannot_be(code: str, told: str, parameter: str, above:
     assert told in messages(check(f"{above}@task\ndef c(x: {parameter}) -> int: return 1"), code)
 
 
-def test_a_fallback_is_a_function(check: Check) -> None:
-    """A class does not stand in for a step."""
-    checked = check("class C: pass\n@task(fallback=C)\ndef c() -> int: return 1")
-    assert messages(checked, "GF080") == ["`C`, the fallback of `c`, is no function"]
+@pytest.mark.parametrize(
+    ("code", "told", "source"),
+    [
+        (
+            "GF080",
+            "`C`, the fallback of `c`, is no function",
+            "class C: pass\n@task(fallback=C)\ndef c() -> int: return 1",
+        ),
+        (
+            "GF070",
+            "a condition of `c` is no function: <class 'bool'>",
+            "@task(when=bool)\ndef c() -> int: return 1",
+        ),
+        (
+            "GF070",
+            "`ok` ends the rounds of `g`, but is outside of it: its answer never changes",
+            (
+                "@task\ndef ok() -> bool: return True\n@stage(repeat=Until(ok))\ndef g() -> int: return 1\n"
+                "@stage\ndef h(ok: bool, g: int) -> int: return 1"
+            ),
+        ),
+        (
+            "GF007",
+            "`*a` of `w` cannot be filled: a parameter is a step or an input by its name",
+            "def w(*a: int) -> bool: return True\n@task(when=w)\ndef c() -> int: return 1",
+        ),
+        (
+            "GF030",
+            "a cycle: `g` needs `r`, but `r` is inside `g`",
+            (
+                "@task\ndef r() -> list[int]: return []\n"
+                "@stage\ndef g(r: list[int], i: Annotated[list[int], Each(r)]) -> int: return 1"
+            ),
+        ),
+        (
+            "GF083",
+            "`ok` of `u` is an approval, but only a step asks",
+            "@task\ndef a() -> int: return 1\n@a.undo\ndef u(a: int, ok: Approval) -> None: print()",
+        ),
+        (
+            "GF011",
+            "`when=` of `x` takes a step, not `c.n`, which is no member",
+            (
+                "@stage\ndef g(n: Input[int] = 3) -> int: return n\nc = g.using()\n"
+                "@task(when=c.n)\ndef x() -> int: return 1"
+            ),
+        ),
+    ],
+)
+def test_what_cannot_stand_beside_a_step(code: str, told: str, source: str, check: Check) -> None:
+    """What is no function, asks beside its step, or waits for what is inside, is told in words."""
+    assert told in messages(check(source), code)
+
+
+def test_a_lambda_says_no_types(check: Check) -> None:
+    """A lambda is taken at its word: nothing is noted about the types that it cannot say."""
+    checked = check("@task\ndef b() -> int: return 1\n@task(when=lambda b: b > 1)\ndef a() -> int: return 1")
+    assert checked.graph is not None
+    assert checked.findings == ()

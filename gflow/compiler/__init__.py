@@ -99,8 +99,8 @@ def check(target: Target) -> Checked:
     report_keywords(cast, names, report)
     skips = find_skips(cast, tree, names, scopes, wiring, begun)
     report_edges(cast, names, scopes, skips, report)
-    if outspoken := cast.outspoken():
-        view = View(cast, names, scopes, skips, wiring, report, outspoken)
+    if cast.asides or cast.undos:
+        view = View(cast, names, scopes, skips, wiring, report, cast.outspoken())
         for look in PRACTICE:
             look(view)
     if begun is None or report.has_errors:

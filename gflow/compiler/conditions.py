@@ -23,50 +23,68 @@ CONDITIONS: Final[tuple[Role, ...]] = ("when", "ask", "until")
 def report_conditions(view: View) -> None:
     """Report conditions that are neither steps nor functions, and those that surely say no yes or no."""
     for step in view.outspoken:
-        for given, place, where in _given(step):
+        for given, role, where in _given(step):
             if isinstance(given, Member) and view.cast.find(given, step.inside) is None:
-                report_no_step(where, given, place, step.signature.names, view.report)
+                report_no_step(where, given, _asked(step, role), step.signature.names, view.report)
             elif not callable(given) and not isinstance(given, Member):
-                hint = "name a bool step, or a function that returns bool"
-                view.report.error("GF070", f"{where} is no condition: {given!r}", place, hints=[hint])
+                message, hint = f"{where} is no condition: {given!r}", "name a bool step, or a function"
+                view.report.error("GF070", message, _asked(step, role), hints=[hint])
         for aside in view.cast.asides.get(step, ()):
             if aside.role in CONDITIONS:
                 _report_answer(view, step, aside)
 
 
-def _given(step: Instance) -> Iterator[tuple[object, Place, str]]:
+def _given(step: Instance) -> Iterator[tuple[object, Role, str]]:
     """Yield what a step was given as conditions, and where."""
-    options, fn, name = step.step.options, step.step.fn, called(step.step.fn)
+    options, name = step.step.options, called(step.step.fn)
     if options.when is not None:
-        yield options.when, locate(fn, "when", "keyword"), f"`when=` of `{name}`"
+        yield options.when, "when", f"`when=` of `{name}`"
     if options.repeat is not None and hasattr(options.repeat, "condition"):
-        yield options.repeat.condition, locate(fn, "repeat", "keyword"), f"the Until of `{name}`"
+        yield options.repeat.condition, "until", f"the Until of `{name}`"
     for parameter in step.signature.parameters:
         ask = question_of(parameter) if parameter.marks else None
         if ask is not None and ask.when is not None:
-            place = locate(fn, parameter.name, "annotation")
-            yield ask.when, place, f"`when=` of the Ask of `{parameter.name}`"
+            yield ask.when, "ask", f"`when=` of the Ask of `{parameter.name}`"
 
 
 def _report_answer(view: View, step: Instance, aside: Aside) -> None:
     fn = aside.signature.fn
-    kind: object = aside.signature.returns if aside.signature.is_function else MISSING
-    what, place = f"`{called(fn)}`", locate(fn, None, "return")
+    if not aside.signature.is_function:
+        message = f"a condition of `{called(step.step.fn)}` is no function: {fn!r}"
+        hint = "write a function: `def …(…) -> bool:`"
+        view.report.error("GF070", message, _asked(step, aside.role), hints=[hint])
+        return
+    kind: object = aside.signature.returns
+    what, answering = f"`{called(fn)}`", fn
     if fn is truth:
         link = aside.links[0]
         target = view.cast.find(link.step, link.scope) if link.step else None
         if target is None:
             return
+        if aside.role == "until" and step not in view.scopes.inside(target):
+            _report_constant(view, step, target)
+            return
         kind = view.seen(step, target, inside=aside.is_late(step))
-        what, place = f"the step `{view.name(target)}`", locate(target.step.fn, None, "return")
+        what, answering = f"the step `{view.name(target)}`", target.step.fn
     if kind is MISSING or assignable(kind, bool) is not False:
         return
     view.report.error(
         "GF070",
         f"{what} is a condition of `{called(step.step.fn)}`, but gives {show(kind)}, not bool",
-        place,
+        locate(answering, None, "return"),
         _asked(step, aside.role),
         hints=["let it return bool"],
+    )
+
+
+def _report_constant(view: View, group: Instance, step: Instance) -> None:
+    view.report.error(
+        "GF070",
+        f"`{view.name(step)}` ends the rounds of `{called(group.step.fn)}`, but is outside of it:"
+        " its answer never changes",
+        locate(group.step.fn, "repeat", "keyword"),
+        locate(step.step.fn),
+        hints=[f"add it to the signature of `{called(group.step.fn)}`"],
     )
 
 
@@ -116,7 +134,8 @@ def _note_companions(view: View, step: Instance) -> None:
     """Note who is skipped with a step; what is inside it goes without saying."""
     skips = view.skips
     skipped = skips.skipped({step})
-    names = [view.name(other) for other in skips.begun if other in skipped and step not in skips.chain(other)]
+    others = [other for other in skipped if step not in skips.chain(other)]
+    names = [view.name(other) for other in skips.begun if other in others] if others else []
     if names:
         view.report.note(
             "GF072",

@@ -225,14 +225,20 @@ class _Teller:
         places = [place for wait in told if (place := self.place(wait))]
         name = self.names[first.waiter.step]
         if len(told) == 1:
-            message, hint = (
-                f"`{name}` needs itself",
-                "rename the parameter: a step cannot take its own result",
-            )
+            message, hint = self._about_itself(told[0])
         else:
             message = f"a cycle: `{name}` {', which '.join(self._clauses(told))}"
             hint = self._way_out(told)
         self.report.error("GF030", message, *places, hints=[hint])
+
+    def _about_itself(self, wait: Wait) -> tuple[str, str]:
+        """Return what to say of a step that needs itself, or of a scope that needs what is inside."""
+        step, other = f"`{self.names[wait.step]}`", f"`{self.names[wait.other]}`"
+        if wait.step is wait.other:
+            return f"{step} needs itself", "rename the parameter: a step cannot take its own result"
+        scope = f"`{self.names[wait.waiter.step]}`"
+        inner = other if wait.step is wait.waiter.step else step
+        return f"a cycle: {step} needs {other}, but {inner} is inside {scope}", f"move it out of {scope}"
 
     def _clauses(self, told: Sequence[Wait]) -> Iterator[str]:
         for wait in told:

@@ -13,7 +13,7 @@ from gflow.compiler.reading import Parameter, Signature
 from gflow.compiler.scopes import Scopes
 from gflow.compiler.seen import depth, fits_seen, seen
 from gflow.compiler.skips import Skips, may_lack
-from gflow.compiler.words import binding_place, called, plain, result_of, show, takes_result
+from gflow.compiler.words import binding_place, called, is_lambda, plain, result_of, show, takes_result
 from gflow.decorators import Each, FirstOf, From
 from gflow.diagnostics import locate
 from gflow.model import MISSING, ConstantSource
@@ -152,7 +152,11 @@ class _Judge:
         if result_of(target) is MISSING and is_silent:
             message = f"`{source}` does not say what it returns, so nothing that takes it is checked"
             self.report.note("GF025", message, locate(target.step.fn), hints=["annotate it: `-> …`"])
-        if parameter.annotation is MISSING and name not in signature.unevaluated:
+        if (
+            parameter.annotation is MISSING
+            and name not in signature.unevaluated
+            and not is_lambda(signature.fn)
+        ):
             message = (
                 f"`{name}` of `{called(signature.fn)}` has no type, so the value of `{source}` is not checked"
             )

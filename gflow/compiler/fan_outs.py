@@ -117,7 +117,7 @@ def _report_name(view: View, step: Instance, link: Link) -> None:
         what, other = "a step", locate(named.fn)
     elif field := Fields(view.report).of(names).get(name):
         what, other = "an input", field.place("name")
-    elif taker := _declaring(view.cast, name):
+    elif name in view.wiring.inputs and (taker := _declaring(view.cast, name)):
         what, other = "an input", locate(taker.step.fn, name)
     else:
         return
@@ -132,13 +132,10 @@ def _report_name(view: View, step: Instance, link: Link) -> None:
 
 def _declaring(cast: Cast, name: str) -> Instance | None:
     """Return a step that declares an input of a name in place."""
-    marks = {
-        step: link
-        for step, links in cast.links.items()
-        for link in links
-        if isinstance(link.source, InputMark) and link.parameter.name == name
-    }
-    return next(iter(marks), None)
+    for step, links in cast.links.items():
+        if any(isinstance(link.source, InputMark) and link.parameter.name == name for link in links):
+            return step
+    return None
 
 
 # ---------------------------------------------------------------- rounds
@@ -188,15 +185,17 @@ def _report_first_round(
     view: View, step: Instance, signature: Signature, param: Param, target: Instance
 ) -> None:
     group = next(one for one in reversed(view.scopes.inside(step)) if one in view.scopes.rounds)
-    given, place = view.seen(group, target, inside=True), locate(signature.fn, param.name, "parameter")
-    wanted = given if given is MISSING else union_of([given, None])
-    who, name, taken = called(signature.fn), param.name, show(param.annotation)
-    hint = f"write `{name}: Annotated[{show(wanted)}, Previous()]`"
-    if not param.admits_none and param.default is MISSING:
-        message = (
-            f"`{who}` takes `{name}` of the round before as {taken}, but in the first round there is none"
-        )
-        view.report.error("GF065", message, place, hints=[hint])
-    elif given is not MISSING and assignable(given, param.annotation) is False:
-        message = f"`{who}` takes `{name}` of the round before as {taken}, but it is {show(given)}"
-        view.report.error("GF021", message, place, locate(target.step.fn, None, "return"), hints=[hint])
+    given = view.seen(group, target, inside=True)
+    is_first = not param.admits_none and param.default is MISSING
+    if not is_first and (given is MISSING or assignable(given, param.annotation) is not False):
+        return
+    name, taken = param.name, show(param.annotation)
+    problem = "in the first round there is none" if is_first else f"it is {show(given)}"
+    wanted = show(given if given is MISSING else union_of([given, None]))
+    view.report.error(
+        "GF065" if is_first else "GF021",
+        f"`{called(signature.fn)}` takes `{name}` of the round before as {taken}, but {problem}",
+        locate(signature.fn, name, "parameter"),
+        *([] if is_first else [locate(target.step.fn, None, "return")]),
+        hints=[f"write `{name}: Annotated[{wanted}, Previous()]`"],
+    )

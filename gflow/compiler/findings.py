@@ -65,7 +65,7 @@ CODES: Final = {
     "GF064": "A list that does not admit what can occur",
     "GF065": "No round before",
     # conditions
-    "GF070": "A condition without a yes or no",
+    "GF070": "A condition that cannot decide",
     "GF071": "A member that may be skipped",
     "GF072": "Steps that are skipped together",
     "GF073": "A choice that is none",

@@ -9,7 +9,8 @@ from math import inf
 from types import CodeType
 from typing import Any, Final, get_args
 
-from gflow.compiler.cast import Cast, Instance, Link, binder, steps_in
+from gflow.compiler.asides import truth
+from gflow.compiler.cast import Cast, Edge, Instance, Link, binder, steps_in
 from gflow.compiler.findings import Report
 from gflow.compiler.reading import CONTEXT, MARKS, Fn, Signature
 from gflow.compiler.words import binding_place, called, plain, show
@@ -19,7 +20,6 @@ from gflow.errors import Severity
 from gflow.model import Effects, Isolation, Orphans, Policy, Retry
 from gflow.suggest import did_you_mean
 
-NO_OPTIONS: Final = Options()
 COMMANDS: Final = frozenset({"sh", "ash"})
 DEAF_HINTS: Final = (
     "take a `Context` and call `ctx.check_cancelled()` now and then",
@@ -32,14 +32,22 @@ def report_keywords(cast: Cast, names: Mapping[Instance, str], report: Report) -
     for step in {id(step.step.fn): step for step in reversed(cast.links)}.values():
         _report_options(cast, step, report)
     for step in cast.links:
-        for link, target in cast.edges(step):
-            if target is None and link.source is not None:
-                _report_mark(cast, step, step.step.fn, link, report)
-        for link, target in cast.undo_edges(step):
-            if target is None and link.source is not None:
-                _report_mark(cast, step, step.step.undo_fn, link, report)
+        for fn, edges in _calls(cast, step):
+            for link, target in edges:
+                if target is None and link.source is not None:
+                    _report_mark(cast, step, fn, link, report)
         if isinstance(step.step, Copy):
             _report_bindings(cast, step, names, report)
+
+
+def _calls(cast: Cast, step: Instance) -> Iterator[tuple[Fn | None, Iterable[Edge]]]:
+    """Yield the functions of a step with the sources of their parameters."""
+    yield step.step.fn, cast.edges(step)
+    if step in cast.undos:
+        yield step.step.undo_fn, cast.undo_edges(step)
+    for aside in cast.asides.get(step, ()) if cast.asides else ():
+        if not aside.is_own and aside.signature.fn is not truth:
+            yield aside.signature.fn, cast.found(aside.links)
 
 
 # ---------------------------------------------------------------- decorators
@@ -47,7 +55,7 @@ def report_keywords(cast: Cast, names: Mapping[Instance, str], report: Report) -
 
 def _report_options(cast: Cast, step: Instance, report: Report) -> None:
     options = step.step.options
-    if options == NO_OPTIONS:
+    if _says_nothing(options):
         return
     fn, name = step.step.fn, called(step.step.fn)
     for keyword, what in _unusable(options, fn):
@@ -86,6 +94,13 @@ def _names_in(code: CodeType) -> set[str]:
     """Return the global names and attributes that a code uses, with the functions inside it."""
     inside = (each for each in code.co_consts if isinstance(each, CodeType))
     return set(code.co_names).union(*map(_names_in, inside))
+
+
+def _says_nothing(options: Options) -> bool:
+    """Whether none of the keywords that are looked at here was given."""
+    if options.after or options.attempts is not None or options.effects is not None:
+        return False
+    return options.policy is None and options.timeout is None and options.limit is None
 
 
 def _unusable(options: Options, fn: Callable[..., Any]) -> Iterator[tuple[str, str]]:
@@ -180,7 +195,7 @@ def _report_mark(cast: Cast, step: Instance, fn: Fn | None, link: Link, report: 
     """Report a mark that names no step."""
     name, copy, mark = link.parameter.name, binder(step, link.parameter.name), link.source
     place = binding_place(cast, copy, name) if copy else locate(fn or step.step.fn, name, "annotation")
-    bare = next((kind for kind in MARKS if mark is kind), None)
+    bare = FirstOf if mark == FirstOf() else next((kind for kind in MARKS if mark is kind), None)
     if bare is not None:
         kind, inside = show(link.parameter.annotation), "" if bare is Previous else "step"
         hints = [f"write `{name}: Annotated[{kind}, {bare.__name__}({inside})]`"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from gflow.annotations import NO_FIELD, field_names, field_type
 from gflow.compiler.asides import question_of
 from gflow.compiler.cast import Aside, Instance
@@ -32,39 +34,42 @@ def report_questions(view: View) -> None:
 
 
 def _report_asking(step: Instance, asking: list[Parameter], report: Report) -> None:
-    name, fn = called(step.step.fn), step.step.fn
-    places = [locate(fn, parameter.name, "parameter") for parameter in asking]
+    name, names = called(step.step.fn), [parameter.name for parameter in asking]
+    problems: list[tuple[str, str]] = []
     if step.is_group:
         hint = "give the approval to a step of its own, which the group names before the others"
-        report.error(
-            "GF081", f"`{name}` asks, but it is a group: only a task or an agent asks", *places, hints=[hint]
-        )
+        problems.append((f"`{name}` asks, but it is a group: only a task or an agent asks", hint))
     if len(asking) > 1:
-        listed = listing([parameter.name for parameter in asking])
         hint = "ask one question, or give the other to a step of its own"
-        report.error("GF081", f"`{name}` asks {len(asking)} questions: {listed}", *places, hints=[hint])
+        problems.append((f"`{name}` asks {len(asking)} questions: {listing(names)}", hint))
+    for message, hint in problems:
+        places = [locate(step.step.fn, one, "parameter") for one in names]
+        report.error("GF081", message, *places, hints=[hint])
 
 
 def _report_ask(step: Instance, parameter: Parameter, report: Report) -> None:
-    fn, name = step.step.fn, parameter.name
-    place = locate(fn, name, "annotation")
+    for code, message, hint in _problems(step, parameter, question_of(parameter)):
+        report.error(code, message, locate(step.step.fn, parameter.name, "annotation"), hints=[hint])
+
+
+def _problems(step: Instance, parameter: Parameter, ask: Ask | None) -> Iterator[tuple[str, str, str]]:
+    """Yield what is wrong with an Ask: code, message and remedy."""
+    name = parameter.name
     if any(mark is Ask for mark in parameter.marks):
-        hint = f'write `{name}: Annotated[Approval, Ask("…")]`'
-        report.error("GF081", f"the Ask of `{name}` asks nothing", place, hints=[hint])
-    ask = question_of(parameter)
+        yield "GF081", f"the Ask of `{name}` asks nothing", f'write `{name}: Annotated[Approval, Ask("…")]`'
     if ask is None:
         return
     if not asks(parameter.annotation):
-        kind = show(parameter.annotation)
-        hint = f"write `{name}: Annotated[Approval, Ask(…)]`; `Approval | Rejected` takes a no as a value"
-        report.error(
-            "GF081", f"`{name}` of `{called(fn)}` asks, but is {kind}, no Approval", place, hints=[hint]
+        message = (
+            f"`{name}` of `{called(step.step.fn)}` asks, but is {show(parameter.annotation)}, no Approval"
         )
+        remedy = f"write `{name}: Annotated[Approval, Ask(…)]`; `Approval | Rejected` takes a no as a value"
+        yield "GF081", message, remedy
     if not _is_text(ask.text):
-        report.error("GF008", f"the Ask of `{name}` cannot say {ask.text!r}", place, hints=["say it as text"])
+        yield "GF008", f"the Ask of `{name}` cannot say {ask.text!r}", "say it as text"
     if ask.timeout is not None and not is_duration(ask.timeout):
         message = f"`timeout=` of the Ask of `{name}` cannot be {ask.timeout!r}"
-        report.error("GF008", message, place, hints=["a number of seconds above 0"])
+        yield "GF008", message, "a number of seconds above 0"
 
 
 def _is_text(given: object) -> bool:

@@ -101,22 +101,24 @@ class _Resolver:
         params: list[Param] = []
         for link, target in edges:
             name, annotation, default, *_ = link.parameter
-            none, failed = self._admits(annotation)
+            none, failed = self._admitted.get(id(annotation)) or self._admits(annotation)
             if step.is_group and _is_none(annotation) and link.is_plain:
                 none = True  # a group is never skipped for a member: here a plain None says it all
             source = self._source(step, signature, link, target, aside)
+            if isinstance(
+                source, EachSource
+            ):  # the type is that of an item, and it is a list that may be missing
+                none = failed = False
             params.append(Param(name, source, annotation, default, none, failed))
         return tuple(params)
 
     def _admits(self, annotation: object) -> tuple[bool, bool]:
         """Return whether a type admits the None of a skipped step, and whether it says `Failed`."""
-        known = self._admitted.get(id(annotation))  # the signatures keep it alive
-        if known is None:
-            none = not _is_none(annotation) and admits_none(annotation)
-            failed = says_failed(annotation)
-            self.takes_failed |= failed or "Failed" in str(annotation)
-            known = self._admitted[id(annotation)] = none, failed
-        return known
+        none = not _is_none(annotation) and admits_none(annotation)
+        failed = says_failed(annotation)
+        self.takes_failed |= failed or "Failed" in str(annotation)  # or somewhere in a list
+        self._admitted[id(annotation)] = none, failed  # the signatures keep it alive
+        return none, failed
 
     def beside(self, step: Instance, asides: Iterable[Aside]) -> list[Beside]:
         """Return what stands beside a step with its parameters."""

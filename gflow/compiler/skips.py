@@ -15,7 +15,7 @@ from gflow.compiler.containment import Tree
 from gflow.compiler.practice import read
 from gflow.compiler.resolve import Wiring
 from gflow.compiler.scopes import Scopes
-from gflow.model import MISSING, ItemSource, Param
+from gflow.model import MISSING, EachSource, ItemSource, Param
 
 T = TypeVar("T", bound=Hashable)
 
@@ -41,15 +41,24 @@ class Skips(Generic[T]):
         self.per_item = frozenset(per_item)
         self.needs = needs
         self._known: dict[T | None, frozenset[T]] = {}
+        self._followers: dict[T, list[T]] = {}
+        for step, group in owner.items() if conditions else ():
+            self._followers.setdefault(group, []).append(step)
+        for step, others in needs.items():
+            for other in [other for need in others for other in need]:
+                self._followers.setdefault(other, []).append(step)
 
     def skipped(self, seeds: Collection[T], kept: Collection[T] = ()) -> frozenset[T]:
         """Return who is skipped if the conditions of some steps say no, while others (`kept`) are not."""
-        found: set[T] = set()
-        for step in self.begun:
-            if step not in kept and (
-                step in seeds or self.owner.get(step) in found or self._lacks(step, found)
-            ):
-                found.add(step)
+        found = {step for step in seeds if step not in kept}
+        waiting = [*found]
+        while waiting:
+            for step in self._followers.get(waiting.pop(), ()):
+                if step in found or step in kept:
+                    continue
+                if self.owner.get(step) in found or self._lacks(step, found):
+                    found.add(step)
+                    waiting.append(step)
         return frozenset(found)
 
     def _lacks(self, step: T, skipped: Collection[T]) -> bool:
@@ -58,8 +67,10 @@ class Skips(Generic[T]):
     def within(self, group: T | None) -> frozenset[T]:
         """Return who may be skipped although a group, and so all around it, is not."""
         if group not in self._known:
-            seeds = self.conditions - self.per_item
-            self._known[group] = self.skipped(seeds, self.chain(group)) if seeds else frozenset()
+            kept = self.chain(group)
+            everyone = self.within(None) if kept else frozenset[T]()
+            is_other = not kept or any(step in everyone for step in kept)
+            self._known[group] = self.skipped(self.conditions - self.per_item, kept) if is_other else everyone
         return self._known[group]
 
     def chain(self, step: T | None) -> list[T]:
@@ -146,5 +157,6 @@ def _of_params(
     place = scopes.around(step)
     for param in params:
         taken = tuple([unit(scopes, place, steps[name]) for name in read(param.source)])
-        if taken and not param.admits_none and param.default is MISSING:
+        is_stopped = param.admits_none or param.default is not MISSING
+        if taken and (isinstance(param.source, EachSource) or not is_stopped):
             yield taken

@@ -28,7 +28,7 @@ def report_steps(cast: Cast, report: Report) -> None:
             _report_role(step.step, report)
             _report_body(step, report)
             _report_result(step, report)
-            _report_signature(step.signature, report)
+            report_signature(step.signature, report)
 
 
 def _is_function(cast: Cast, step: Instance, report: Report) -> bool:
@@ -124,7 +124,8 @@ def _local_classes(annotation: object) -> Iterator[type]:
 # ---------------------------------------------------------------- parameters
 
 
-def _report_signature(signature: Signature, report: Report) -> None:
+def report_signature(signature: Signature, report: Report) -> None:
+    """Report parameters that cannot be filled or have two marks, and annotations that cannot be evaluated."""
     fn = signature.fn
     for name in _unfillable(signature.code):
         report.error(
@@ -143,7 +144,9 @@ def _report_signature(signature: Signature, report: Report) -> None:
     for parameter in signature.parameters:
         if not parameter.marks:
             continue
-        sources = [_mark_shown(mark) for mark in parameter.marks if not isinstance(mark, Ask)]
+        sources = [
+            _mark_shown(mark) for mark in parameter.marks if not (mark is Ask or isinstance(mark, Ask))
+        ]
         sources += ["Approval"] if parameter.source is APPROVAL else []
         if len(sources) > 1:
             report.error(

@@ -38,6 +38,11 @@ def called(fn: Callable[..., object]) -> str:
     return str(getattr(fn, "__name__", fn))
 
 
+def is_lambda(fn: Callable[..., object]) -> bool:
+    """Whether a function could not say any types."""
+    return called(fn) == "<lambda>"
+
+
 def argument(step: Instance, names: Mapping[Instance, str]) -> str:
     """Return the parameter that takes a step's result: `build: Path`."""
     name = plain(names[step])

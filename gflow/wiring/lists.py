@@ -68,7 +68,8 @@ def _needs(graph: Graph, node: Node) -> Iterator[Place]:
     own = [param for param in node.params if not (node.is_group and _is_plain(node, param))]
     for param in (*own, *(node.when.params if node.when else ())):
         taken = tuple([_unit(graph, node, name) for name in _read(param)])
-        if taken and not param.admits_none and param.default is MISSING:
+        is_stopped = param.admits_none or param.default is not MISSING
+        if taken and (isinstance(param.source, EachSource) or not is_stopped):
             yield taken
 
 
