@@ -335,7 +335,9 @@ class Scheduler:
                 self._spawn(resting=True)
 
     def _rest(self) -> None:
-        """Wait to be woken, or be the sentinel if one is wanted."""
+        """Wait to be woken, or be the sentinel if one is wanted; who starts too late is woken by nobody."""
+        if self._over:
+            return
         self._idle += 1
         if not self._watched or self._watching:
             self._wakeup.wait()
@@ -408,6 +410,7 @@ class Scheduler:
         turn = next_events(self.agenda, self._placed(batch), now, self._room())
         events = [*(opening.events if opening else ()), *turn.events]
         over = any(isinstance(event, StatusChanged) for event in turn.events)
+        self.bodies.values.let_go(turn.over)
         if events:
             row = self._on_status() if opening or over else None
             self.journal.append(now, events, values, row)  # ← what follows is true from here on
@@ -441,7 +444,10 @@ class Scheduler:
             else:
                 verdict = "approved" if word.kind == "approve" else "rejected"
                 about = word.path, verdict, word.who, word.comment, word.digest, word.generation
-                self.agenda.hear(Answered(*about))
+                refused = self.agenda.hear(Answered(*about))
+                if refused and self.bodies.log is not None:
+                    said = f"{word.who} {verdict} `{word.path}`, which is refused: {refused}"
+                    self.bodies.log.write(None, None, "WARNING", said)
 
     def _take_batch(self) -> list[Brought]:
         """Take what has come in, up to a round's worth of values; the rest waits for the next turn."""

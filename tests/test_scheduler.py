@@ -13,10 +13,15 @@ import anyio.lowlevel
 import pytest
 
 from gflow import ownership, runner, session
+from gflow.agenda import Agenda
+from gflow.checkpoint import Keys
 from gflow.clock import VirtualClock
 from gflow.errors import CheckpointTampered, StoreError
 from gflow.events import Done, Event, Started, decode
+from gflow.journal import Journal
 from gflow.model import Graph, Node, Param, Retry, Run, StepSource
+from gflow.scheduler import Opening, Scheduler
+from gflow.state import State
 from gflow.stores import Round, RunRow
 from gflow.stores.memory import MemoryStore
 
@@ -367,3 +372,18 @@ def test_a_step_that_cannot_be_ended_is_stuck_and_stops_the_run(
     assert owner is not None
     assert owner.alive
     let_go.set()
+
+
+def test_a_worker_that_starts_when_all_is_over_ends_at_once() -> None:
+    """A thread that the system starts late is woken by nobody, so it does not wait."""
+    graph, state = graph_of(step("a", one)), State()
+    scheduler = Scheduler(
+        Agenda(graph, state), Journal(MemoryStore(), "run", Keys((b"k" * 32,))), None, VirtualClock(),  # type: ignore[arg-type]
+        opening=Opening(0.0, [], []), threads=1,
+    )  # fmt: skip
+    with scheduler._lock:
+        scheduler._finish()
+    late = threading.Thread(target=scheduler._work, args=(True,), daemon=True)
+    late.start()
+    late.join(timeout=30)
+    assert not late.is_alive()
