@@ -50,6 +50,7 @@ from gflow.model import (
 )
 
 if TYPE_CHECKING:
+    from gflow.approval import approve, reject
     from gflow.runner import arun, cancel, compile, fork, resume, run  # noqa: A004  # gflow.compile is the word for it
     from gflow.secret import Secret
     from gflow.shell import CommandFailed, CommandTimeout, Output, ash, sh
@@ -85,12 +86,14 @@ __all__ = [
     "Workflow",
     "WorkflowError",
     "agent",
+    "approve",
     "arun",
     "ash",
     "cancel",
     "compile",
     "fork",
     "parallel",
+    "reject",
     "resume",
     "run",
     "sh",
@@ -101,6 +104,7 @@ __all__ = [
 _RUNNER = ("arun", "cancel", "compile", "fork", "resume", "run")
 _SHELL = ("CommandFailed", "CommandTimeout", "Output", "ash", "sh")
 _LATER: dict[str, str] = {
+    **dict.fromkeys(("approve", "reject"), "gflow.approval"),
     **dict.fromkeys(_RUNNER, "gflow.runner"),
     **dict.fromkeys(_SHELL, "gflow.shell"),
     "Secret": "gflow.secret",

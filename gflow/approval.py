@@ -7,7 +7,6 @@ no digest and covers the first question of its generation.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,26 +15,55 @@ import anyio
 from gflow import inbox
 from gflow.checkpoint import Keys
 from gflow.errors import RunOwned, UsageError
-from gflow.events import Answered, Outline, step_of
+from gflow.events import Answered, Outline, coordinates, step_of
+from gflow.frames import Scope
 from gflow.journal import Journal
 from gflow.session import Settings, claimed, find, opened
-from gflow.state import State
+from gflow.state import Slot, State
 from gflow.stores import Store
 from gflow.suggest import did_you_mean
 
 PATIENCE: Final = 30.0
 """Seconds to wait for the process that has the run to hear of a decision."""
+PAUSE: Final = 0.1
+"""Seconds between two looks whether it has."""
 OVER: Final = ("completed", "rolling_back", "rolled_back", "rollback_incomplete", "cancelled")
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What was decided: for which instance of a step, on which question ("" if it has not asked yet)."""
+    """What was decided: for which instance of a step, on which question ("" if it has not asked yet).
+
+    `heard` says that a process has the run, was told, and goes on with it.
+    """
 
     run: str
     path: str
     question: str
     verdict: str
+    heard: bool = False
+
+
+def approve(run_id: str, step: str, /, *, comment: str = "") -> Decision:
+    """Say yes to what a step of a run asks, and return what was decided; the run itself is not resumed.
+
+    `step` may be one of several instances, `tag[eu]`. Raises UsageError, with the reason, where there is
+    nothing to decide.
+    """
+    return _decide_now(run_id, step, yes=True, comment=comment)
+
+
+def reject(run_id: str, step: str, /, *, comment: str = "") -> Decision:
+    """Say no to what a step of a run asks, as `approve` says yes: the run is rejected when it goes on."""
+    return _decide_now(run_id, step, yes=False, comment=comment)
+
+
+def _decide_now(run_id: str, step: str, *, yes: bool, comment: str) -> Decision:
+    try:
+        anyio.get_current_task()
+    except RuntimeError:
+        return anyio.run(lambda: decide(run_id, step, Settings(), yes=yes, comment=comment))
+    raise RuntimeError("a loop is running here: write `await anyio.to_thread.run_sync(gflow.approve, …)`")
 
 
 async def decide(run_id: str, path: str, settings: Settings, *, yes: bool, comment: str = "") -> Decision:
@@ -47,38 +75,51 @@ async def decide(run_id: str, path: str, settings: Settings, *, yes: bool, comme
     with opened(settings, "resume") as (store, keys):
         row = find(store, run_id)
         journal = Journal(store, row.id, keys)
-        state = State().fold(journal.load())
-        answer = _answer(state, row.id, path, yes=yes, comment=comment)
-        try:
-            with claimed(settings, row.id):
-                state.fold(journal.load())
-                answer = _answer(state, row.id, path, yes=yes, comment=comment)
-                now = time.time()
-                state.apply(now, answer)
-                journal.append(now, [answer])
-        except RunOwned:
-            await _tell_owner(store, keys, journal, state, answer)
-        return _decision(state, row.id, answer)
+        state = State().fold(journal.follow())
+        now = settings.clock.now
+        answer = _answer(state, row.id, path, now(), yes=yes, comment=comment)
+        told: int | None = None
+        with anyio.move_on_after(PATIENCE):
+            while True:
+                try:
+                    with claimed(settings, row.id):
+                        state.fold(journal.follow())
+                        if told is not None and _is_heard(state, answer):
+                            return _decision(state, row.id, answer, heard=True)
+                        _write(state, journal, answer, now())
+                        return _decision(state, row.id, answer)
+                except RunOwned:
+                    if told != state.session:  # a message is for one owner
+                        told = state.session
+                        _tell(store, keys, journal.run, told, answer)
+                await anyio.sleep(PAUSE)
+                if _is_heard(state.fold(journal.follow()), answer):
+                    return _decision(state, row.id, answer, heard=True)
+                _check(state, row.id, answer, now())
+        raise UsageError(
+            f"the process that has run {row.id} has not heard of the decision in {PATIENCE:g} s",
+            f"gflow show {row.id}",
+        )
 
 
-def _answer(state: State, run: str, path: str, *, yes: bool, comment: str) -> Answered:
+# ---------------------------------------------------------------- what is decided
+
+
+def _answer(state: State, run: str, path: str, now: float, *, yes: bool, comment: str) -> Answered:
     """Return the decision as an event, bound to what it is about."""
-    step = _step(state, path)
+    _asking(state, run, path)
+    slot = state.slot(path)
     if state.status in OVER:
         raise UsageError(f"run {run} is {state.status}: nothing of it is to be decided", f"gflow show {run}")
-    if step is None or not step.asks:
-        asking = [each.name for each in state.outline if each.asks]
-        near = did_you_mean(path, asking) or (f"steps that ask: {', '.join(asking)}" if asking else "")
-        raise UsageError(f"no step `{path}` of run {run} asks anything", near)
-    slot = state.slot(path)
-    if slot.answer is not None:
-        said = slot.answer
-        who = f" by {said.who}" if said.who else ""
-        raise UsageError(
-            f"`{path}` of run {run} was {said.verdict}{who} already", "a question is decided once"
-        )
+    if said := slot.answer or (None if slot.asked else state.early_answer(path)):
+        raise UsageError(*_decided(run, path, said))
     verdict = "approved" if yes else "rejected"
     if slot.status == "waiting" and slot.asked is not None:
+        if slot.asked.expires is not None and slot.asked.expires <= now:
+            raise UsageError(
+                f"the time of the question of `{path}` of run {run} is over: that is a no",
+                f"gflow resume {run} ends the run as rejected; resumed once more, it asks anew",
+            )
         return Answered(path, verdict, inbox.sender(), comment, slot.asked.digest, slot.generation)
     if slot.has_ended or slot.status == "running":
         raise UsageError(f"`{path}` of run {run} is {slot.status}: it does not ask any more", "")
@@ -87,38 +128,93 @@ def _answer(state: State, run: str, path: str, *, yes: bool, comment: str) -> An
     return Answered(path, verdict, inbox.sender(), comment, "", slot.generation)
 
 
-def _step(state: State, path: str) -> Outline | None:
+def _decided(run: str, path: str, said: Answered) -> tuple[str, str]:
+    """Return why a question cannot be decided once more, and what can be done."""
+    if said.verdict == "not asked":
+        return f"`{path}` of run {run}: nobody has to be asked", "its question says so"
+    if said.verdict == "approved":
+        return f"`{path}` of run {run} was approved by {said.who} already", "a question is decided once"
+    no = "expired" if said.verdict == "expired" else f"was rejected by {said.who}"
+    return f"`{path}` of run {run} {no} already", f"gflow resume {run} asks anew when the run has ended"
+
+
+# ---------------------------------------------------------------- for whom
+
+
+def _asking(state: State, run: str, path: str) -> None:
+    """Raise UsageError for what is not one instance of a step that asks, or may be one to come."""
     name = step_of(path)
-    return next((step for step in state.outline if step.name == name), None)
+    step = next((step for step in state.outline if step.name == name), None)
+    if step is None or not step.asks:
+        asking = [each.name for each in state.outline if each.asks]
+        near = did_you_mean(name, asking) or (f"steps that ask: {', '.join(asking)}" if asking else "")
+        raise UsageError(f"no step `{path}` of run {run} asks anything", near)
+    waiting = [p for p, slot in state.slots.items() if slot.status == "waiting" and step_of(p) == name]
+    if path == name and waiting and waiting != [name]:
+        raise UsageError(
+            f"`{name}` of run {run} asks more than once: {_some(waiting)}",
+            f"say which: gflow approve {run} '{waiting[0]}'",
+        )
+    if path != name:
+        _refuse_no_instance(state, run, path, step, waiting)
 
 
-async def _tell_owner(store: Store, keys: Keys, journal: Journal, state: State, answer: Answered) -> None:
-    """Tell the process that has the run, and wait until it has heard."""
+def _refuse_no_instance(state: State, run: str, path: str, step: Outline, waiting: list[str]) -> None:
+    """Raise UsageError for an instance that there is not and never will be."""
+    at = coordinates(path)
+    scopes = step.scope or []
+    if path != step.name + "".join(at) or len(at) != len(scopes):
+        near = f"{_some(waiting)} asks" if waiting else ""
+        near = near if scopes else f"`{step.name}` has no items"
+        raise UsageError(f"`{path}` is no instance of `{step.name}` in run {run}", near)
+    for depth, scope in enumerate(scopes):
+        slot: Slot | None = state.slots.get(scope + "".join(at[:depth]))
+        if slot is None or slot.items is None:
+            continue
+        places = [Scope.place(index, slot.keys) for index in range(slot.items)]
+        if at[depth] not in places:
+            near = did_you_mean(at[depth], places) or f"its items: {_some(places)}"
+            raise UsageError(f"`{path}`: `{scope}` of run {run} has no item {at[depth]}", near)
+
+
+def _some(words: list[str], most: int = 5) -> str:
+    return ", ".join(words[:most]) + (", …" if len(words) > most else "")
+
+
+# ---------------------------------------------------------------- making it true
+
+
+def _write(state: State, journal: Journal, answer: Answered, now: float) -> None:
+    """Write a decision while no process has the run."""
+    _check(state, journal.run, answer, now)
+    state.apply(now, answer)
+    journal.append(now, [answer])
+
+
+def _check(state: State, run: str, answer: Answered, now: float) -> None:
+    """Raise UsageError if a decision is not about what is asked any more."""
+    yes = answer.verdict == "approved"
+    again = _answer(state, run, answer.path, now, yes=yes, comment=answer.comment)
+    is_the_same = (again.digest, again.generation) == (answer.digest, answer.generation)
+    if not is_the_same and (answer.digest or again.generation != answer.generation):
+        raise UsageError(
+            f"`{answer.path}` of run {run} asks anew, and maybe something else", f"gflow show {run}"
+        )
+
+
+def _tell(store: Store, keys: Keys, run: str, session: int, answer: Answered) -> None:
+    """Tell the process that took the run over as number `session`."""
     kind: inbox.Kind = "approve" if answer.verdict == "approved" else "reject"
     inbox.say(
-        store, keys, journal.run, kind, state.session,
+        store, keys, run, kind, session,
         path=answer.path, generation=answer.generation, digest=answer.digest, comment=answer.comment,
     )  # fmt: skip
-    with anyio.move_on_after(PATIENCE) as patience:
-        while not _is_heard(state.fold(journal.load()), answer):  # noqa: ASYNC110  # another process
-            await anyio.sleep(0.1)
-    if patience.cancelled_caught:
-        raise UsageError(
-            f"the process that has run {journal.run} has not heard of the decision in {PATIENCE:g} s",
-            f"gflow show {journal.run}",
-        )
 
 
 def _is_heard(state: State, answer: Answered) -> bool:
-    slot = state.slot(answer.path)
-    return slot.answer is not None or answer.path in state.early or state.status != "running"
+    return answer in (state.slot(answer.path).answer, state.early.get(answer.path))
 
 
-def _decision(state: State, run: str, answer: Answered) -> Decision:
-    slot = state.slot(answer.path)
-    said = slot.answer or state.early.get(answer.path)
-    if said is None or said.verdict != answer.verdict:
-        raise UsageError(
-            f"`{answer.path}` of run {run} was decided by another, or asks anew", f"gflow show {run}"
-        )
-    return Decision(run, answer.path, slot.asked.text if slot.asked else "", said.verdict)
+def _decision(state: State, run: str, answer: Answered, *, heard: bool = False) -> Decision:
+    asked = state.slot(answer.path).asked
+    return Decision(run, answer.path, asked.text if asked else "", answer.verdict, heard)

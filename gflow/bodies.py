@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from inspect import iscoroutine, iscoroutinefunction
 from pathlib import Path
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from gflow import attempt, failure, secret
@@ -22,10 +22,10 @@ from gflow.executors import Executor
 from gflow.executors.process import ProcessExecutor
 from gflow.executors.thread import ThreadExecutor
 from gflow.frames import Purpose, Unit
-from gflow.model import MISSING, Call, ContextSource, Isolation, Node, Undo
+from gflow.model import MISSING, Call, Isolation, Node, Undo
 from gflow.orphans import UNDO, Hold
 from gflow.shell import CommandKilled, watcher
-from gflow.values import SMALL, Values, Where, where
+from gflow.values import Values, Where, where
 
 if TYPE_CHECKING:
     from gflow.journal import Journal, Sealed
@@ -34,24 +34,35 @@ if TYPE_CHECKING:
     from gflow.state import Slot
 
 EXECUTORS: Final[Mapping[Isolation, Executor]] = {"thread": ThreadExecutor(), "process": ProcessExecutor()}
+PROGRESS_LOGGED: Final = 1.0
+"""Seconds between two lines of the log that say how far a body is."""
 PLACEHOLDER: Final = re.compile(r"\{([^{}]+)\}")
 
 
 class Job:
     """One attempt of one step on its way: it is a step's `Attempt` and watches its commands.
 
-    `call` is what is called: the body, what stands in for it, a condition. An async body passes through a
-    worker twice: to load its arguments, and to seal its value.
+    `call` is what is called: the step itself, what stands in for it, a condition. An async body passes
+    through a worker twice: to load its arguments, and to seal its value.
     """
 
-    __slots__ = (
-        "arguments", "at", "attempt", "call", "called", "cancel_scope", "cancelled", "closed", "degraded",
-        "error", "generation", "hold", "is_async", "key", "log_to", "node", "path", "processes", "purpose",
-        "rung", "seconds", "timed_out", "value",
-    )  # fmt: skip
+    called = False
+    closed = False
+    timed_out = False
+    cancelled = False
+    hold: Hold | None = None
+    degraded: str | None = None
+    processes: list[Process] | None = None
+    cancel_scope: Any = None
+    arguments: dict[str, Any] | None = None
+    value: object = MISSING
+    error: BaseException | None = None
+    seconds = 0.0
+    reached = ""
+    said_at = float("-inf")
 
     def __init__(
-        self, node: Node, at: Where, call: Call, number: int, generation: int, *, rung: int = 0,
+        self, node: Node, at: Where, call: Call | Node, number: int, generation: int, *, rung: int = 0,
         purpose: Purpose = "body", log_to: RunLog | None = None,
     ) -> None:  # fmt: skip
         self.node = node
@@ -65,18 +76,6 @@ class Job:
         self.rung = rung
         self.log_to = log_to
         self.key = f"g{generation}"
-        self.hold: Hold | None = None
-        self.called = False
-        self.closed = False
-        self.timed_out = False
-        self.cancelled = False
-        self.degraded: str | None = None
-        self.processes: list[Process] | None = None
-        self.cancel_scope: Any = None
-        self.arguments: dict[str, Any] | None = None
-        self.value: object = MISSING
-        self.error: BaseException | None = None
-        self.seconds = 0.0
 
     def cancel(self) -> None:
         """Ask the body to end, on the loop: an async one is cancelled, commands are killed.
@@ -92,6 +91,13 @@ class Job:
     def log(self, level: str, message: str) -> None:
         if self.log_to is not None:
             self.log_to.write(self.path, self.attempt, level, message)
+
+    def progress(self, fraction: float, message: str) -> None:
+        """Remember how far the body is, for who draws the run; now and then the log hears of it."""
+        self.reached = secret.mask(f"{fraction:.0%} {message}".rstrip())
+        if (now := monotonic()) - self.said_at >= PROGRESS_LOGGED or fraction >= 1:
+            self.said_at = now
+            self.log("INFO", self.reached)
 
     def line(self, stream: Any, text: str) -> None:
         if self.log_to is not None:
@@ -128,7 +134,7 @@ class Bodies:
     """Calls bodies for one run. It reads checkpoints of earlier steps, and knows nothing of what is next.
 
     `values` are what parameters get; `folder` is what `ctx.workspace` names; `store` is the folder in which
-    attempts have their locks, None for a run in memory.
+    attempts have their locks, None for a run in memory. `running` are the jobs that are in their bodies.
     """
 
     def __init__(
@@ -148,12 +154,16 @@ class Bodies:
         self.store = store
         self.log = log
         self.exceptions: dict[str, BaseException] = {}
+        self.running: dict[str, Job] = {}
 
     def job(self, unit: Unit, slot: Slot) -> Job:
         """Return the job of a unit that was admitted: its body, what stands in for it, or a question."""
         node, purpose = unit.node, unit.purpose
         at = where(node, unit.path)
+        call: Call | Node | None
         match purpose:
+            case "body":
+                call = node.rungs[slot.rung - 1].call if slot.rung else node
             case "when":
                 call = node.when
             case "until":
@@ -162,10 +172,8 @@ class Bodies:
                 call = node.repeat.until
                 inner = where(node, node.name + unit.scope.suffix(unit.index))
                 at = inner._replace(path=unit.path)
-            case "open" | "ask":
+            case "open" | "ask" | "expiry":  # no worker is given an expiry
                 call = Call(_nothing)
-            case "body":
-                call = _call_of(node, slot.rung)
         assert call is not None
         job = Job(
             node, at, call, slot.attempt, slot.generation, rung=slot.rung, purpose=purpose, log_to=self.log
@@ -235,9 +243,11 @@ class Bodies:
 
     def _open(self, job: Job) -> None:
         job.called = True
+        self.running[job.path] = job
         job.hold = job.hold or self._hold(job.path)
 
     def _close(self, job: Job) -> None:
+        self.running.pop(job.path, None)
         if job.hold is not None:
             job.hold.release()
 
@@ -279,9 +289,7 @@ class Bodies:
         return job
 
     def _arguments(self, job: Job) -> dict[str, Any]:
-        params = job.call.params
-        found = self.values.arguments([p for p in params if not isinstance(p.source, ContextSource)], job.at)
-        return found | {p.name: self._context(job) for p in params if isinstance(p.source, ContextSource)}
+        return self.values.arguments(job.call.params, job.at, lambda: self._context(job))
 
     def _context(self, job: Job) -> Context:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -307,8 +315,7 @@ class Bodies:
         degraded = job.degraded and secret.mask(job.degraded)
         if len(job.at.coordinates) > len(job.node.scope):  # an item: one of many, read together
             return Returned(path, sealed, "", job.seconds, degraded)
-        if sealed.length <= SMALL:
-            self.values.small[path] = payload
+        self.values.keep(path, payload)
         return Returned(path, sealed, preview(job.value), job.seconds, degraded)
 
     def _raised(self, job: Job, error: BaseException | None) -> Raised:
@@ -329,11 +336,6 @@ class Bodies:
 
 def _nothing() -> None:
     """Stand where a question has nothing to call."""
-
-
-def _call_of(node: Node, rung: int) -> Call:
-    """Return what is called on a rung: the body of the step, or what stands in for it."""
-    return node.rungs[rung - 1].call if rung else Call(node.fn, node.params, node.is_async)
 
 
 def _degraded(node: Node, slot: Slot) -> str | None:

@@ -6,7 +6,7 @@ those before it are not. One that stays failed holds back what its step was buil
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import anyio
@@ -19,8 +19,8 @@ from gflow.clock import Clock
 from gflow.events import Event, Reverted, StatusChanged, Undone, step_of
 from gflow.journal import Journal
 from gflow.model import Graph, Retry, Status
-from gflow.rollback import Entry, Order, entries
-from gflow.state import Slot, State
+from gflow.rollback import Entry, Order, entries, reach
+from gflow.state import State
 from gflow.stores import RunRow
 
 LADDER: Final = Ladder(Retry(3))
@@ -56,15 +56,20 @@ class Compensation:
         assert reset is not None, "a rollback is under way"
         order = Order(self.state.outline)
         held: set[str] = set()
-        for entry in entries(self.state, reset.steps):
+        for entry in entries(self.state, reset.steps, reset.to):
             step = step_of(entry.path)
             if step in held or await self._take_back(entry, force=force) or force:
                 continue
             passed_over = entry.treatment == "irreversible" and reset.why == "abort"
             held |= {step} if passed_over else order.before(step)
-        steps = set(reset.steps)
-        rest = [path for path, slot in self.state.slots.items() if _is_reset(path, slot, steps - held)]
-        left = [e.path for e in entries(self.state, steps) if step_of(e.path) in held and not e.stays]
+        is_reached = reach(self.state.outline, reset.steps, reset.to)
+        rest = [
+            path
+            for path, slot in self.state.slots.items()
+            if is_reached(path) and step_of(path) not in held and not slot.origin  # as adopted, it stays
+        ]
+        again = entries(self.state, reset.steps, reset.to)
+        left = [e.path for e in again if step_of(e.path) in held and not e.stays]
         status: Status = "rollback_incomplete" if left else "rolled_back"
         said = self.state.reason if reset.why == "abort" else reset.goal
         reason = f"{said}; left: {', '.join(left)}" if left else said
@@ -124,8 +129,3 @@ class Compensation:
     async def _wait(self, seconds: float) -> None:
         if not self.clock.skip_to(self.clock.now() + seconds):
             await anyio.sleep(seconds)
-
-
-def _is_reset(path: str, slot: Slot, steps: Collection[str]) -> bool:
-    """Tell whether an instance begins anew with its step; what was adopted from another run does not."""
-    return step_of(path) in steps and not slot.origin

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from gflow.model import Progress, Run, StepError, StepState
+from gflow.model import Items, OpenQuestion, Progress, Run, StepError, StepState
 
 
 def run_document(run: Run) -> dict[str, Any]:
@@ -24,6 +24,10 @@ def run_document(run: Run) -> dict[str, Any]:
         "errors": [error_document(error) for error in run.errors],
         "steps": {name: step_document(step) for name, step in run.steps.items()},
         "forked": dict(zip(("run", "at"), run.forked, strict=True)) if run.forked else None,
+        "reason": run.reason,
+        "questions": {path: question_document(question) for path, question in run.questions.items()},
+        "undone": list(run.undone),
+        "left": dict(run.left),
     }
 
 
@@ -52,7 +56,46 @@ def step_document(step: StepState) -> dict[str, Any]:
         "preview": step.preview,
         "started": time_of(step.started),
         "ended": time_of(step.ended),
-        "items": None,
+        "items": step.items and items_document(step.items),
+        "counts": step.items and counts_document(step.items),
+        "stand_in": step.stand_in,
+    }
+
+
+def items_document(items: Items) -> dict[str, Any]:
+    """Return the items or rounds of a step by their paths; `Items.states` says which."""
+    return {
+        path: {
+            "status": item.status,
+            "attempts": item.attempts,
+            "degraded": item.degraded,
+            "stand_in": item.stand_in,
+            "error": error_document(item.error) if item.error else None,
+            "preview": item.preview,
+            "seconds": item.seconds,
+        }
+        for path, item in items.states.items()
+    }
+
+
+def counts_document(items: Items) -> dict[str, int]:
+    """Return how many items a step has, and how they stand."""
+    return {
+        "total": items.total,
+        "completed": items.completed,
+        "failed": items.failed,
+        "skipped": items.skipped,
+        "running": items.running,
+        "waiting": items.waiting,
+    }
+
+
+def question_document(question: OpenQuestion) -> dict[str, Any]:
+    """Return what a person is asked; `digest` is that of what the question shows."""
+    return {
+        "question": question.text,
+        "digest": question.digest,
+        "expires": time_of(question.expires),
     }
 
 

@@ -7,6 +7,7 @@ tuples because thousands a second are made, written as JSON arrays and read back
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 START: Final = "start"
 """Where a rollback of everything goes to."""
 LONGEST_KEY: Final = 64
+COORDINATES: Final = re.compile(r"\[[^\]]*\]|~\d+")
 PLAIN: Final = " !#$&'()*+,-./:;<=>?@^_|{}"
 """Characters of a key that stand for themselves in a path; brackets, `~`, `%` and others are escaped."""
 
@@ -38,7 +40,9 @@ class Outline(NamedTuple):
     `after` and `joins` are those of `model.Node`. `undo` is the first line of the undo's docstring (None:
     there is no undo), and `takes_none` says that it also takes back what did not complete. `body` and
     `signature` are those of `fingerprint.Fingerprint`; None where nothing is known of them. `asks` says
-    that a person is asked before it begins.
+    that a person is asked before it begins. `scope` are the fan-outs and repeat groups for whose items and
+    rounds it has instances, outermost first, itself included; None if there are none. `repeats` says that it
+    is a repeat group. `rungs` are the labels of what stands in for it, None if nothing does.
     """
 
     name: str
@@ -53,6 +57,9 @@ class Outline(NamedTuple):
     body: str | None = None
     signature: str | None = None
     asks: bool = False
+    scope: list[str] | None = None
+    repeats: bool = False
+    rungs: list[str] | None = None
 
 
 class Created(NamedTuple):
@@ -215,9 +222,14 @@ class Undone(NamedTuple):
 
 
 class Reverted(NamedTuple):
-    """These steps begin anew without an undo: they have none, or it was passed over."""
+    """These steps begin anew without an undo: they have none, or it was passed over.
+
+    `generation` is the one that they begin in, None for that of the rollback; it is raised where a run goes
+    on and what had run on a failure begins anew with what failed.
+    """
 
     paths: list[str]
+    generation: int | None = None
 
 
 class Forked(NamedTuple):
@@ -301,10 +313,21 @@ def _outline(fields: list[Any]) -> Outline:
 
 def step_of(path: str) -> str:
     """Return the name of the step that a path is an instance of: `check` of `check[eu]~2`."""
-    for position, letter in enumerate(path):
-        if letter in "[~":
-            return path[:position]
-    return path
+    return path.partition("[")[0].partition("~")[0]
+
+
+def coordinates(path: str) -> list[str]:
+    """Return the items and rounds that a path names, outermost first: `[eu]` and `~2` of `check[eu]~2`."""
+    place = path[len(step_of(path)) :]
+    if depth(place) < 2:  # nearly always
+        return [place] if place else []
+    found: list[str] = COORDINATES.findall(place)
+    return found
+
+
+def depth(path: str) -> int:
+    """Return how many items and rounds a path names."""
+    return path.count("[") + path.count("~")
 
 
 def coordinate(key: str) -> str:

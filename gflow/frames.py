@@ -6,20 +6,20 @@ group for one item or round. Frames are derived from the graph and the fold, nev
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
 from gflow.events import coordinate
 from gflow.model import MISSING, EachSource, FirstOfSource, Graph, ItemSource, Node, Param, StepSource
-from gflow.state import State
+from gflow.state import Slot, State
 
 Fate = Literal["done", "skipped", "failed", "never"]
 """How a step ended for those who wait for it: "never" is one that did not start, since others had failed."""
 
-Purpose = Literal["when", "open", "ask", "body", "until"]
+Purpose = Literal["when", "open", "ask", "body", "until", "expiry"]
 """What a worker is asked to do for a step: its condition, its list of items, its question, its body, or
-whether the round was the last."""
+whether the round was the last. Nobody does anything for an "expiry": it is the end of a question's time."""
 
 Chain = tuple[str, ...]
 
@@ -27,12 +27,14 @@ Chain = tuple[str, ...]
 class Need(NamedTuple):
     """A value that a step takes, by the steps that it waits for; `optional` if it does without.
 
-    Of several, the first that was not skipped gives it.
+    Of several, the first that was not skipped gives it. `meant` are the steps whose values they are: members
+    of a repeat group are awaited with the group, and seen in its last round.
     """
 
     steps: tuple[str, ...]
     optional: bool
     admits_failed: bool
+    meant: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +98,16 @@ def _needs(graph: Graph, node: Node, *, members: bool) -> tuple[Need, ...]:
     params: tuple[Param, ...] = node.params
     if not members and node.when is not None and not per_item(node):
         params = (*params, *node.when.params)
+    shown = node.ask.values if node.ask is not None and not members else ()
+    if node.ask is not None and node.ask.when is not None and not members:
+        params = (*params, *node.ask.when.params)
     needs: list[Need] = []
-    for param in params:
+    for param in (*params, *shown):
         named = _named(param)
         if named and (node.is_group and any(step in node.joins for step in named)) == members:
-            optional = param.admits_none or param.default is not MISSING
-            needs.append(
-                Need(tuple(seen_from(graph, chain, s) for s in named), optional, param.admits_failed)
-            )
+            optional = param.admits_none or param.default is not MISSING or param in shown
+            steps = tuple([seen_from(graph, chain, step) for step in named])
+            needs.append(Need(steps, optional, param.admits_failed, named))
     return tuple(needs)
 
 
@@ -130,6 +134,31 @@ def seen_from(graph: Graph, chain: Chain, step: str) -> str:
         if depth >= len(chain) or chain[depth] != scope:
             return scope
     return step
+
+
+def last_instance(
+    graph: Graph, find: Callable[[str], Slot | None], step: str, coordinates: Sequence[str]
+) -> str | None:
+    """Return the instance of a step that is seen from outside of the repeat groups around it.
+
+    It is that of the last round. `coordinates` are those of the place from which it is seen. None if there is
+    a list of instances.
+    """
+    node, at = graph.nodes[step], tuple(coordinates)
+    while len(at) < len(node.scope):
+        scope = graph.nodes[node.scope[len(at)]]
+        if scope.repeat is None:
+            return None
+        at = (*at, f"~{last_round(scope, find, scope.name + ''.join(at))}")
+    return node.name + "".join(at)
+
+
+def last_round(scope: Node, find: Callable[[str], Slot | None], path: str) -> int:
+    """Return the number of the last round of a repeat group that has ended, 1 if none has."""
+    assert scope.repeat is not None
+    rounds = range(1, scope.repeat.max + 1)
+    ended = (k for k in rounds if (slot := find(f"{path}~{k}")) is not None and slot.has_ended)
+    return max(ended, default=1)  # one that was taken back has a slot, and has not ended
 
 
 class Frame:
@@ -195,11 +224,14 @@ FATES: Final[Mapping[str, Fate]] = {"completed": "done", "skipped": "skipped", "
 class Scope:
     """An open fan-out, or the rounds of a group: what is still to come, what runs, what has failed.
 
-    `path` is that of the whole. `todo` yields the numbers of the items that have not ended; nothing is kept
-    for one that waits.
+    `path` is that of the whole. `upcoming` is the number of the next item to begin; nothing is kept for one
+    that waits.
     """
 
-    __slots__ = ("closed", "failed", "first_error", "flying", "frame", "keys", "n", "node", "path", "todo")
+    __slots__ = (
+        "asks_per_item", "closed", "failed", "first_error", "flying", "frame", "has_ended", "keys", "n",
+        "node", "path", "upcoming",
+    )  # fmt: skip
 
     def __init__(self, node: Node, frame: Frame, n: int, keys: list[str] | None) -> None:
         self.node = node
@@ -207,11 +239,18 @@ class Scope:
         self.path = node.name + frame.suffix
         self.n = n
         self.keys = keys
-        self.todo: Iterator[int] = iter(())
+        self.upcoming = 0
+        self.asks_per_item = per_item(node)
         self.flying = 0
         self.failed = 0
         self.closed = False
+        self.has_ended = False
         self.first_error: str | None = None
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there is another item to begin."""
+        return self.upcoming < self.n and not self.closed
 
     @property
     def allowed(self) -> int:

@@ -69,6 +69,11 @@ class Inbox:
         self._news = -1
         self.refused = 0
 
+    @property
+    def has_news(self) -> bool:
+        """Whether there is something genuine to hear; it stays there to be heard."""
+        return any(self._verified(message) for message in self._store.inbox(self._run, self._after))
+
     def hear(self) -> list[Word]:
         """Return what was said since; if nobody has written, this costs one question to the store."""
         news = self._store.news()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from gflow.checkpoint import Keys, Place, fits, sign, tag, verify
@@ -100,7 +100,12 @@ class Journal:
         So the first call returns the whole history, and a later one what another process has added.
         Raises CheckpointTampered if a round is missing, out of order, or not signed as it stands.
         """
-        return [self._accept(each) for each in self._store.rounds(self.run, self._head)]
+        return list(self.follow())
+
+    def follow(self) -> Iterator[tuple[int, float, list[Event]]]:
+        """Yield what `load` returns, one round at a time: a long history need not be in memory at once."""
+        for each in self._store.rounds(self.run, self._head):
+            yield self._accept(each)
 
     def _accept(self, found: Round) -> tuple[int, float, list[Event]]:
         n, at, records, mac = found

@@ -252,6 +252,24 @@ def install_interceptor() -> None:
         root.addHandler(Interceptor())
 
 
+def logger_of(name: str, write: Callable[[str, str], None]) -> logging.Logger:
+    """Return a standard logger of its own, known to nobody else, that writes levels and messages."""
+    logger = logging.Logger(name)  # noqa: LOG001  # `getLogger` would keep one for each item for ever
+    logger.addHandler(_Writing(write))
+    return logger
+
+
+class _Writing(logging.Handler):
+    """Passes on what is logged, with its traceback if it has one."""
+
+    def __init__(self, write: Callable[[str, str], None]) -> None:
+        super().__init__()
+        self._write = write
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._write(record.levelname, self.format(record))
+
+
 def remove_interceptor() -> None:
     """Undo `install_interceptor`."""
     root = logging.getLogger()

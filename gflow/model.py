@@ -467,8 +467,69 @@ class StepError:
 
 
 @dataclass(frozen=True, slots=True)
+class ItemState:
+    """What a run knows about one instance of a step: an item of a fan-out, or a round."""
+
+    status: Status
+    attempts: int = 0
+    error: StepError | None = None
+    preview: str | None = None
+    seconds: float | None = None
+    degraded: str | None = None
+    stand_in: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """The instances of a step that runs once per item or round: how many there are, and how they stand.
+
+    Of a fan-out inside another, `total` counts the items that are known so far; of a repeated group, the
+    rounds that have begun. `failed` counts those that are tolerated, too. `states` holds each by its path,
+    in order; of more than a hundred only those that failed, run or wait, and at most a hundred.
+    """
+
+    total: int
+    completed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    running: int = 0
+    waiting: int = 0
+    states: Mapping[str, ItemState] = field(default_factory=dict[str, ItemState])
+
+    @property
+    def ended(self) -> int:
+        """How many have an outcome."""
+        return self.completed + self.failed + self.skipped
+
+    def __str__(self) -> str:
+        total = f"{self.total} item{'' if self.total == 1 else 's'}"
+        parts = [total if self.ended == self.total else f"{self.ended}/{total}"]
+        parts += [f"{self.failed} failed"] if self.failed else []
+        parts += [f"{self.skipped} skipped"] if self.skipped else []
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenQuestion:
+    """What a person is asked before a step begins; `digest` is that of what is shown.
+
+    After `expires` (UTC) no answer means no.
+    """
+
+    text: str
+    digest: str = ""
+    expires: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StepState:
-    """What a run knows about one of its steps. Times are UTC; `seconds` is the time its body took."""
+    """What a run knows about one of its steps. Times are UTC; `seconds` is the time its body took.
+
+    `stand_in` names the fallback, or the degraded mode, that made its result. Of a step that runs once per
+    item or round, `items` holds the instances, and the rest is what they come to: `attempts` are the most
+    that one needed, `seconds` the time from the first start to the last end, `error` the first that stopped
+    the run. Of rounds the last one is seen.
+    """
 
     name: str
     kind: Kind
@@ -483,21 +544,30 @@ class StepState:
     ended: datetime | None = None
     seconds: float | None = None
     kept: bool = False
+    stand_in: str | None = None
+    items: Items | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run is: leaves counted, and when it should end (None: not known)."""
+    """How far a run is: leaves counted, and when it should end (None: not known).
+
+    `partly` is what fan-outs under way have done, in steps: 0.3 when three of ten items have ended.
+    """
 
     total: int
     completed: int
     current: tuple[str, ...] = ()
     eta_seconds: float | None = None
     estimated_completion: datetime | None = None
+    partly: float = 0.0
 
     @property
     def percent(self) -> float:
-        return round(100 * self.completed / self.total, 1) if self.total else 100.0
+        """How much is done; 100 only when all of it is."""
+        if self.completed >= self.total:
+            return 100.0
+        return min(99.9, round(100 * (self.completed + self.partly) / self.total, 1))
 
     def __str__(self) -> str:
         where = ", ".join(self.current) or "done"
@@ -511,7 +581,9 @@ class Run:
 
     `results` holds the values of the run's results, loaded when they are asked for; `value` those of
     any completed step. `errors` holds what stopped the run, `current` the leaves that run now. `forked`
-    names the run and the step at which this one was forked, if it was.
+    names the run and the step at which this one was forked, if it was. `questions` are those that wait for
+    a person, by the path of what asks. After a rollback, `undone` are the steps whose undo has run, `left`
+    those that stay as they are, with the reason; `errors` of an aborted run are what it was aborted for.
     """
 
     id: str
@@ -519,7 +591,7 @@ class Run:
     version: str
     status: Status
     current: tuple[str, ...]
-    steps: Mapping[str, StepState]
+    steps: Mapping[str, StepState] = field(repr=False)
     started: datetime | None
     ended: datetime | None
     errors: tuple[StepError, ...]
@@ -528,6 +600,9 @@ class Run:
     progress: Progress
     reason: str = ""
     forked: tuple[str, str] | None = None
+    questions: Mapping[str, OpenQuestion] = field(default_factory=dict[str, OpenQuestion])
+    undone: tuple[str, ...] = ()
+    left: Mapping[str, str] = field(default_factory=dict[str, str])
     load: Callable[[str], Any] = field(default=_cannot_load, repr=False, compare=False)
     exceptions: Mapping[str, BaseException] = field(default_factory=dict[str, BaseException], repr=False)
 

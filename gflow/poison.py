@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from gflow.events import Event, StatusChanged, Tripped, Undone
+from gflow.events import Event, StatusChanged, Tripped, Undone, step_of
 from gflow.rollback import Entry, Order, entries
 from gflow.state import State
 
@@ -42,7 +42,7 @@ def _failures(state: State, said: str) -> list[Event]:
 
 def _of_rollback(state: State, said: str) -> list[Event]:
     assert state.reset is not None, "a rollback is under way"
-    begun = entries(state, state.reset.steps)
+    begun = entries(state, state.reset.steps, state.reset.to)
     left = ", ".join(entry.path for entry in begun if not entry.stays)
     killer = _next_undo(state, begun)
     undone: list[Event] = [Undone(killer.path, f"{said} with it", deadly=True)] if killer else []
@@ -56,9 +56,9 @@ def _next_undo(state: State, begun: tuple[Entry, ...]) -> Entry | None:
     undos = [entry for entry in begun if entry.treatment == "undo"]
     held: set[str] = set()
     for entry in begun:
-        if entry.path in held or entry.stays:
+        if step_of(entry.path) in held or entry.stays:
             continue
         if entry in undos and state.slot(entry.path).undo_error is None:
             return entry
-        held |= order.before(entry.path)
+        held |= order.before(step_of(entry.path))
     return undos[0] if undos else None

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from statistics import median
 from typing import Any, Final, TypeVar
 
 from gflow.annotations import admits_none
-from gflow.events import Outline
+from gflow.events import Outline, step_of
 from gflow.fingerprint import fingerprints
-from gflow.model import GROUPS, Graph, Progress, Run, Status, StepError, StepState, Undo
+from gflow.instances import Instances, errors, first_failures, left_standing, utc
+from gflow.model import GROUPS, Graph, OpenQuestion, Progress, Run, Status, StepState, Undo
 from gflow.state import Slot, State
+from gflow.tally import Tally
 
 Medians = Mapping[str, float]
 Counted = TypeVar("Counted", Outline, StepState)
@@ -44,6 +46,9 @@ def outline(graph: Graph) -> list[Outline]:
             node.effects,
             takes_none=node.undo is not None and _takes_none(node.undo),
             asks=node.ask is not None,
+            scope=[*node.scope, *([node.name] if node.is_scope else [])] or None,
+            repeats=node.repeat is not None,
+            rungs=[rung.label for rung in node.rungs] or None,
             **prints[node.name]._asdict(),
         )
         for node in graph.nodes.values()
@@ -85,26 +90,57 @@ def _taken(summary: str) -> dict[str, float]:
 
 
 def summary(state: State) -> str:
-    """Return what the list of runs keeps of a run that ended, as JSON: the seconds each step took."""
-    seconds = {
-        name: round(slot.seconds, 4)
-        for name, slot in state.slots.items()
-        if slot.status == "completed" and slot.seconds and not slot.origin
-    }
+    """Return what the list of runs keeps of a run that ended, as JSON: the seconds each step took.
+
+    What runs once per item or round counts as a whole, from its first start to its end, unless somebody had
+    to resume the run in between.
+    """
+    seconds: dict[str, float] = {}
+    for step in state.outline:
+        slot = state.slots.get(step.name, NOTHING)
+        if slot.status == "completed" and slot.seconds and not slot.origin and not step.scope:
+            seconds[step.name] = round(slot.seconds, 4)
+    if state.session == 1:
+        seconds |= {name: round(took, 4) for name, took in _spans(state).items()}
     return json.dumps({"seconds": seconds}, separators=(",", ":"))
 
 
+def _spans(state: State) -> dict[str, float]:
+    """Return the seconds from the first start to the end of each completed fan-out and repeat group."""
+    outermost = {step.name: step.scope[0] for step in state.outline if step.scope}
+    began = _first_starts(state, outermost)
+    return {
+        name: slot.ended - began[name]
+        for name in began
+        if (slot := state.slots.get(name, NOTHING)).status == "completed" and slot.ended and not slot.origin
+    }
+
+
+def _first_starts(state: State, outermost: Mapping[str, str]) -> dict[str, float]:
+    began: dict[str, float] = {}
+    for path, slot in state.slots.items() if outermost else ():
+        scope = outermost.get(step_of(path))
+        if scope is not None and slot.started is not None:
+            began[scope] = min(slot.started, began.get(scope, slot.started))
+    return began
+
+
 def eta(state: State, known: Medians, now: float) -> float | None:
-    """Return the seconds until the run should end, along its critical path; None if a median is missing."""
+    """Return the seconds until the run should end, along its critical path; None if a median is missing.
+
+    A fan-out, or a repeat group, is estimated as a whole, with all that is in it.
+    """
     left: dict[str, float] = {}
     for step in state.outline:
         slot = state.slots.get(step.name, NOTHING)
-        if slot.status == "completed" or (step.kind in GROUPS and step.name not in known):
+        is_inside = bool(step.scope) and step.scope != [step.name]
+        if slot.has_ended or is_inside or (step.kind in GROUPS and step.name not in known):
             left[step.name] = 0.0
         elif step.name not in known:
             return None
         else:
-            ran = now - slot.started if slot.status == "running" and slot.started is not None else 0.0
+            runs = slot.status == "running" or slot.items is not None
+            ran = now - slot.started if runs and slot.started is not None else 0.0
             left[step.name] = max(0.0, known[step.name] - ran)
     return longest_path(state.outline, left)
 
@@ -198,8 +234,7 @@ def snapshot(
     status: Status = state.status
     if status in ("running", "pending") and not alive:
         status = "interrupted"
-    groups = _group_statuses(state, status)
-    steps = {step.name: _step(step, state, status, groups) for step in state.outline}
+    steps, left = Instances(state, status).states(), left_standing(state)
     completed = [name for name in created.results if name in steps and steps[name].status == "completed"]
     load = load or {name: step.preview for name, step in steps.items()}.__getitem__
     return Run(
@@ -207,76 +242,49 @@ def snapshot(
         workflow=created.workflow,
         version=created.version,
         status=status,
-        current=tuple(n for n, step in steps.items() if step.status == "running" and step.kind not in GROUPS),
+        current=_running(state) if status == "running" else (),
         steps=steps,
-        started=_utc(state.started),
-        ended=_utc(state.ended),
-        errors=_errors(steps.values()),
+        started=utc(state.started),
+        ended=utc(state.ended),
+        errors=errors(state),
         results=Results(completed, load),
         inputs=state.previews,
         progress=progress(state, known or {}, now, ended=status != "running"),
         reason=state.reason if status == state.status else "",
         forked=state.forked and (state.forked.run, state.forked.at),
+        questions=_questions(state),
+        undone=tuple(name for name in steps if state.undone[name] and name not in left),
+        left=left,
         load=load,
-        exceptions=exceptions or {},
+        exceptions=_with_scopes(state, exceptions or {}),
     )
+
+
+def _with_scopes(state: State, exceptions: Mapping[str, BaseException]) -> Mapping[str, BaseException]:
+    """Return exceptions by path; what failed with its items has the exception of the first of them."""
+    first = {scope: exceptions[path] for scope, path in first_failures(state).items() if path in exceptions}
+    return {**exceptions, **first} if first else exceptions
 
 
 def progress(state: State, known: Medians, now: float, *, ended: bool = False) -> Progress:
-    """Return how many of the counted steps are done, which run, and when the rest should be."""
-    steps = counted(state.outline)
-    completed = sum(state.is_done(step.name) for step in steps)
-    current = tuple(step.name for step in steps if step.name in state.open)
+    """Return how many of the counted steps are done, which run or wait, and when the rest should be."""
+    tally = Tally.of(state)
     left = None if ended else eta(state, known, now)
-    until = None if left is None else _utc(now + left)
-    return Progress(len(steps), completed, current, left, until)
+    until = None if left is None else utc(now + left)
+    current = _running(state) or tuple(_questions(state))
+    return Progress(tally.total, tally.completed, current, left, until, tally.partly)
 
 
-def _step(step: Outline, state: State, run: Status, groups: Mapping[str, Status]) -> StepState:
-    slot = state.slots.get(step.name, NOTHING)
-    status: Status = slot.status
-    if status == "running" and run != "running":
-        status = "interrupted"
-    if step.kind in GROUPS and status == "pending":
-        status = groups.get(step.name, "pending")
-    return StepState(
-        name=step.name,
-        kind=step.kind,
-        status=status,
-        role=step.role,
-        group=step.group,
-        attempts=slot.attempt,
-        degraded=slot.degraded,
-        error=slot.error if status != "completed" else None,
-        preview=slot.asked.text if status == "waiting" and slot.asked else slot.preview,
-        started=_utc(slot.started),
-        ended=_utc(slot.ended),
-        seconds=slot.seconds,
-        kept=slot.kept,
-    )
+def _running(state: State) -> tuple[str, ...]:
+    """Return the instances of leaves that run, in the order of the plan."""
+    place = {step.name: number for number, step in enumerate(counted(state.outline))}
+    running = [path for path in state.open if step_of(path) in place]
+    return tuple(sorted(running, key=lambda path: place[step_of(path)]))
 
 
-def _group_statuses(state: State, run: Status) -> dict[str, Status]:
-    """A group whose body has not run is what its members make it: failed, begun, or nothing yet."""
-    owner = {step.name: step.group for step in state.outline}
-    statuses: dict[str, Status] = {}
-    for name, slot in state.slots.items():
-        group = owner.get(name)
-        while group is not None and slot.status != "pending":
-            if slot.status == "failed" or group not in statuses:
-                statuses[group] = "failed" if slot.status == "failed" else _begun(run)
-            group = owner.get(group)
-    return statuses
-
-
-def _begun(run: Status) -> Status:
-    return "running" if run == "running" else "interrupted"
-
-
-def _errors(steps: Iterable[StepState]) -> tuple[StepError, ...]:
-    failed = [step for step in steps if step.status == "failed" and step.error]
-    return tuple(step.error for step in failed if step.error)
-
-
-def _utc(seconds: float | None) -> datetime | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+def _questions(state: State) -> dict[str, OpenQuestion]:
+    return {
+        path: OpenQuestion(slot.asked.text, slot.asked.digest, utc(slot.asked.expires))
+        for path, slot in state.slots.items()
+        if slot.status == "waiting" and slot.asked is not None
+    }

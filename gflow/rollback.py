@@ -6,17 +6,21 @@ never what happens to be later by the clock: so nothing that is kept was made fr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
-from gflow.events import START, Outline, step_of
+from gflow.events import START, Outline, coordinates, step_of
 from gflow.model import GROUPS
 from gflow.state import Slot, State
 
 Treatment = Literal["undo", "stays", "adopted", "irreversible", "unclear"]
 """What becomes of a step: its undo runs; it has none; it belongs to the run that this one is a fork of; it
 cannot be undone; or it may have acted, and its undo needs a result that there is not."""
+
+
+ANY: Final = ""
+"""The coordinate of all items."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +47,14 @@ class Plan:
 
     `steps` are all that the graph orders after it, `entries` those of them that have begun, in the order
     in which they are taken back; `beside` are completed steps that are kept, though they are not before it.
+    If `to` is one item, some of the `steps` stay for the other items: `wholly` are those that do not.
     """
 
     to: str
     steps: tuple[str, ...]
     entries: tuple[Entry, ...]
     beside: tuple[str, ...] = ()
+    wholly: tuple[str, ...] = ()
 
     def having(self, *treatments: Treatment) -> list[Entry]:
         """Return the entries that are treated in one of these ways."""
@@ -56,37 +62,76 @@ class Plan:
 
 
 def plan(state: State, to: str, *, inclusive: bool = False) -> Plan:
-    """Return what a rollback to a step, or to "start", would do.
+    """Return what a rollback to a step, to one instance of it (`check[eu]`), or to "start", would do.
 
     `inclusive` takes back the step itself too, with all that is in it. Unfinished steps come first, since
-    nothing is built on them, then completed ones in the reverse order of their commits.
+    nothing is built on them, then those that have ended in the reverse order of their commits.
     """
     order = Order(state.outline)
     names = [step.name for step in state.outline]
-    steps = set(names) if to == START else order.after(to, inclusive=inclusive)
-    before = set(names) if to == START else order.before(to)
+    step = step_of(to)
+    steps = set(names) if to == START else order.after(step, inclusive=inclusive)
+    before = set(names) if to == START else order.before(step)
     kept = [name for name in names if name not in steps and name not in before and state.is_done(name)]
-    return Plan(to, tuple(n for n in names if n in steps), entries(state, steps), tuple(kept))
+    chosen = tuple(name for name in names if name in steps)
+    scopes = {step.name: step.scope or [] for step in state.outline}
+    shared = frozenset[str]() if to == step else frozenset(scopes.get(step, ()))
+    wholly = tuple(name for name in chosen if shared.isdisjoint(scopes[name]))
+    return Plan(to, chosen, entries(state, chosen, to), tuple(kept), wholly)
 
 
-def entries(state: State, steps: Iterable[str]) -> tuple[Entry, ...]:
-    """Return those of the steps that have begun in their generation, in the order to take them back.
+def reach(outline: Iterable[Outline], steps: Iterable[str], to: str) -> Callable[[str], bool]:
+    """Return what tells of an instance, by its path, whether a rollback of `steps` to `to` takes it back.
 
-    What was adopted from another run has not begun here; it comes last, and stays.
+    If `to` is one item, that item's instances are, and what follows the fan-out; other items stay. If it is
+    one round, all later rounds are taken back. A step in a repeat group that is named without a round is
+    that of the first: what was made in later rounds may have been made from it.
     """
     chosen = set(steps)
-    outlines = {step.name: step for step in state.outline if step.name in chosen}
+    scopes = {step.name: step.scope or [] for step in outline}
+    repeats = {step.name for step in outline if step.repeats}
+    target = coordinates(to)
+    around = [scope for scope in scopes.get(step_of(to), ()) if scope != to]
+    target += ["~1" if scope in repeats else ANY for scope in around[len(target) :]]
+    chain = scopes.get(step_of(to), [])[: len(target)]
+
+    def is_reached(path: str) -> bool:
+        name, at = step_of(path), coordinates(path)
+        for scope, own, mine, theirs in zip(chain, scopes.get(name, ()), target, at, strict=False):
+            if own != scope:
+                break
+            if mine not in (theirs, ANY):
+                return scope in repeats and int(theirs[1:]) > int(mine[1:])
+        reopened = name in repeats and name in chain and chain.index(name) == len(at)
+        return name in chosen or reopened
+
+    return is_reached
+
+
+def entries(state: State, steps: Iterable[str], to: str = START) -> tuple[Entry, ...]:
+    """Return those of the steps that have begun in their generation, in the order to take them back.
+
+    `to` is where the rollback leads, if that is one item or round. What was adopted from another run has not
+    begun here; it comes last, and stays.
+    """
+    is_reached = reach(state.outline, steps, to)
+    outlines = {step.name: step for step in state.outline}
     begun = [
         (path, slot, outlines[name])
         for path, slot in state.slots.items()
-        if (slot.began is not None or slot.origin) and (name := step_of(path)) in outlines
+        if (slot.began is not None or slot.origin)
+        and (name := step_of(path)) in outlines
+        and is_reached(path)
     ]
     return tuple(_entry(*each) for each in sorted(begun, key=_urgency, reverse=True))
 
 
 def _urgency(begun: tuple[str, Slot, Outline]) -> tuple[bool, int]:
+    """What has no outcome comes first. A failure has one, that others may have taken as a value."""
     slot = begun[1]
-    return (True, slot.began or 0) if slot.done is None else (False, slot.done)
+    if slot.done is None and slot.status != "failed":
+        return True, slot.began or 0
+    return False, slot.began or 0 if slot.done is None else slot.done
 
 
 def _entry(path: str, slot: Slot, step: Outline) -> Entry:
@@ -128,6 +173,8 @@ class Order:
             if step.group:
                 self._add((step.group, False), (step.name, False))
         self._previous = _turned(self._next)
+        self._repeats = {step.name for step in steps if step.repeats}
+        self._scopes = {step.name: step.scope or [] for step in steps}
 
     def _add(self, earlier: _Point, later: _Point) -> None:
         if earlier in self._next:
@@ -139,8 +186,13 @@ class Order:
         return {name for name, is_end in reached if is_end} | ({step} if inclusive else set())
 
     def before(self, step: str) -> set[str]:
-        """Return what `step` is built on: all that ends before it does, the groups around it, itself."""
-        return {name for name, _ in _reach(self._previous, (step, True))}
+        """Return what `step` is built on: all that ends before it does, the groups around it, itself.
+
+        In a repeat group that is all of it: there was a round before.
+        """
+        rounds = self._repeats.intersection(self._scopes.get(step, ()))
+        names = {step, *(name for name, scope in self._scopes.items() if not rounds.isdisjoint(scope))}
+        return {name for each in names for name, _ in _reach(self._previous, (each, True))}
 
 
 def _turned(edges: Mapping[_Point, Sequence[_Point]]) -> dict[_Point, list[_Point]]:

@@ -38,6 +38,7 @@ from gflow import (
     project,
     retention,
     rollback,
+    salvage,
     secret,
 )
 from gflow.adoption import adopted, settled
@@ -58,13 +59,14 @@ from gflow.events import (
     Ref,
     Reset,
     StatusChanged,
+    step_of,
 )
 from gflow.journal import Journal
-from gflow.model import Graph, Run, StepError
+from gflow.model import Graph, Run, Status, StepError
 from gflow.notify.outbox import Outbox
 from gflow.scheduler import Opening, Scheduler
 from gflow.session import Session, Settings, claimed, find, new_id, opened, working
-from gflow.state import State
+from gflow.state import Slot, State
 from gflow.stores import RunRow, Store
 from gflow.suggest import did_you_mean
 
@@ -78,6 +80,7 @@ PATIENCE: Final = 30.0
 LAST_GRACE: Final = 8.0
 """Seconds that they have after that, when they were asked to end and their commands were killed."""
 INPUTS: Final = "@inputs"
+CANCELLABLE: Final[tuple[Status, ...]] = ("running", "waiting", "failed", "interrupted", "rejected")
 
 
 # ---------------------------------------------------------------- the doors
@@ -204,9 +207,9 @@ async def go_on(
         if state.status == "completed" and not changed and rerun is None:
             return session.snapshot()
         plan = None if rerun is None else _planned(session, rerun, inclusive=True)
-        values = _values_from_now_on(session, changed, plan.steps if plan else ())
+        values = _values_from_now_on(session, changed, plan.wholly if plan else ())
         steps = progress.outline(session.graph)
-        _heed_drift(session, steps, plan.steps if plan else ())
+        _heed_drift(session, steps, plan.wholly if plan else ())
         if plan is not None:
             _refuse_adopted(plan)
             _refuse_irreversible(plan, f"gflow rollback {session.run} --to {rerun} --force keeps `{rerun}`")
@@ -258,7 +261,7 @@ async def fork_run(
     with opened(settings, "resume") as (store, keys):
         origin = find(store, run_id).id
         first = Journal(store, origin, keys)
-        state = State().fold(first.load())
+        state = State().fold(first.follow())
         assert state.created is not None, "a journal begins with the creation of its run"
         graph = compile(workflow or state.created.module)
         shared, drifts = _shared(graph, state, origin, at)
@@ -303,14 +306,7 @@ def _shared_inputs(
 ) -> dict[str, Any]:
     """Return the inputs of a fork: those of the other run, with some replaced."""
     completed = {step.path for step in shared}
-    for name in changed:
-        consumers = graph.inputs[name].consumers if name in graph.inputs else ()
-        used = [step for step in consumers if step in completed]
-        if used:
-            steps = ", ".join(f"`{step}`" for step in used)
-            raise UsageError(f"`{name}` cannot be changed: {steps} completed with it", f"fork at `{used[0]}`")
-    kept = {name: value for name, value in values.items() if name in graph.inputs}
-    return inputs.bind(graph, kept | dict(changed))
+    return _rebound(graph, values, changed, completed.__contains__, "fork at `{}`")
 
 
 async def cancel_run(run_id: str, settings: Settings) -> Run:
@@ -318,24 +314,30 @@ async def cancel_run(run_id: str, settings: Settings) -> Run:
     with opened(settings, "resume") as (store, keys):
         row = find(store, run_id)
         journal = Journal(store, row.id, keys)
-        state = State().fold(journal.load())
-        if state.status not in ("running", "failed", "interrupted"):
+        state = State().fold(journal.follow())
+        if state.status not in CANCELLABLE:
             raise UsageError(
                 f"run {row.id} is {state.status}", "only what goes on, or could, can be cancelled"
             )
-        try:
-            with claimed(settings, row.id):
-                retention.ensure_kept(store, [row.id])
-                _write_off(state.fold(journal.load()), journal, row)
-        except RunOwned:
-            inbox.say(store, keys, row.id, "cancel", state.session)
-            with anyio.fail_after(PATIENCE):
-                while state.fold(journal.load()).status == "running":  # noqa: ASYNC110  # another process
+        told: int | None = None
+        with anyio.fail_after(PATIENCE):
+            while state.status in CANCELLABLE:
+                try:
+                    with claimed(settings, row.id):
+                        retention.ensure_kept(store, [row.id])
+                        _write_off(state.fold(journal.follow()), journal, row)
+                except RunOwned:
+                    if told != state.session:  # a message is for one owner
+                        told = state.session
+                        inbox.say(store, keys, row.id, "cancel", told)
                     await anyio.sleep(0.1)
+                    state.fold(journal.follow())
         return progress.snapshot(row.id, state, settings.clock.now(), alive=False)
 
 
 def _write_off(state: State, journal: Journal, row: RunRow) -> None:
+    if state.status not in CANCELLABLE:  # its process has just ended
+        return
     now = time.time()
     event = StatusChanged("cancelled", "no process had it")
     state.apply(now, event)
@@ -396,14 +398,18 @@ def _planned(session: Session, to: str, *, inclusive: bool = False) -> rollback.
 
 
 def rollback_plan(state: State, run_id: str, to: str, *, inclusive: bool = False) -> rollback.Plan:
-    """Return the plan of a rollback. Raises UsageError if the run has no step `to`.
+    """Return the plan of a rollback. Raises UsageError if the run has no step, item or round `to`.
 
     `inclusive` takes back `to` as well, and so does what goes on with a rerun of it.
     """
     names = [step.name for step in state.outline]
-    if to != START and to not in names:
-        near = did_you_mean(to, [*names, START])
-        raise UsageError(f"run {run_id} has no step `{to}`", near or f"steps: {', '.join(names)}, or start")
+    step = step_of(to)
+    if step not in [*names, START]:
+        near = did_you_mean(step, [*names, START])
+        raise UsageError(f"run {run_id} has no step `{step}`", near or f"steps: {', '.join(names)}, or start")
+    if to != step and (to not in state.slots or all(s.scope is None for s in state.outline)):
+        near = did_you_mean(to, [path for path in state.slots if step_of(path) == step and path != step])
+        raise UsageError(f"run {run_id} has no `{to}`", near or f"name the step: {step}")
     return rollback.plan(state, to, inclusive=inclusive or _is_rerun_under_way(state, to))
 
 
@@ -470,7 +476,10 @@ def _taking_up(
         ref, payload = _sealed_inputs(session.journal, values)
         claim, payloads = claim._replace(inputs=ref, previews=_previews(values)), [payload]
         session.bodies.values.inputs = values
-    return [claim, StatusChanged("running", "resumed")], payloads
+    anew = salvage.begun_anew(session.graph, session.state)
+    for event in anew:
+        session.bodies.values.forget(event.paths)
+    return [claim, *anew, StatusChanged("running", "resumed")], payloads
 
 
 @asynccontextmanager
@@ -483,7 +492,7 @@ async def _taken_over(
         with claimed(settings, row.id) as outliving:
             retention.ensure_kept(store, [row.id])
             journal = Journal(store, row.id, keys)
-            state = State().fold(journal.load())
+            state = State().fold(journal.follow())
             assert state.created is not None, "a journal begins with the creation of its run"
             graph = compile(workflow or state.created.module)
             values = _stored_inputs(state, journal)
@@ -539,16 +548,35 @@ def _inputs_place(run_id: str, number: int) -> Place:
 def _with_changes(
     session: Session, changed: Mapping[str, object], taken_back: Collection[str]
 ) -> dict[str, Any]:
-    """Return the inputs with some replaced; one that a completed step has taken cannot be."""
-    graph, values = session.graph, session.bodies.values.inputs
-    for name in changed:
-        consumers = graph.inputs[name].consumers if name in graph.inputs else ()
-        used = [step for step in consumers if session.state.is_done(step) and step not in taken_back]
+    """Return the inputs of a run with some replaced; one that a completed step has taken cannot be."""
+
+    def has_taken(step: str) -> bool:
+        return session.state.is_done(step) and step not in taken_back
+
+    return _rebound(session.graph, session.bodies.values.inputs, changed, has_taken, "start a new run")
+
+
+def _rebound(
+    graph: Graph,
+    values: Mapping[str, Any],
+    changed: Mapping[str, object],
+    has_taken: Callable[[str], bool],
+    remedy: str,
+) -> dict[str, Any]:
+    """Return inputs with some replaced, and with what the class `Inputs` derives from them.
+
+    Raises UsageError for one that changes although a step has taken it; `remedy` may name that step.
+    """
+    kept = {name: value for name, value in values.items() if name in graph.inputs}
+    bound = inputs.bind(graph, kept | dict(changed))
+    for name, value in bound.items():
+        if name not in changed and value == kept.get(name, value):
+            continue
+        used = [step for step in graph.inputs[name].consumers if has_taken(step)]
         if used:
             steps = ", ".join(f"`{step}`" for step in used)
-            raise UsageError(f"`{name}` cannot be changed: {steps} completed with it", "start a new run")
-    kept = {name: value for name, value in values.items() if name in graph.inputs}
-    return inputs.bind(graph, kept | dict(changed))
+            raise UsageError(f"`{name}` cannot be changed: {steps} completed with it", remedy.format(used[0]))
+    return bound
 
 
 # ---------------------------------------------------------------- the shared middle
@@ -566,7 +594,7 @@ def _write(session: Session, events: Sequence[Event], payloads: Sequence[bytes] 
 async def _drive(session: Session, events: list[Event], payloads: list[bytes]) -> Run:
     """Let the run go to its end; on the way ask whoever is there."""
     await _schedule(session, events, payloads)
-    while session.state.status == "waiting" and (answers := _answers(session)):
+    while session.state.status == "waiting" and (answers := _answers(session)) is not None:
         await _schedule(session, [*answers, StatusChanged("running", "answered")], [])
     if session.state.status == "rolling_back" and not session.outliving:
         return _noted(await _finish_rollback(session, [], force=False))
@@ -587,7 +615,7 @@ async def _schedule(session: Session, events: list[Event], payloads: list[bytes]
         opening=opening,
         on_status=lambda: _row(session),
         threads=settings.threads,
-        hear=session.hear,
+        hear=session.hear if session.inbox else None,
     )
     try:
         async with _interruptible(scheduler, settings.signals):
@@ -598,18 +626,31 @@ async def _schedule(session: Session, events: list[Event], payloads: list[bytes]
         session.outliving.update(scheduler.outliving)
 
 
-def _answers(session: Session) -> list[Event]:
-    """Put the open questions to somebody who is there, if anybody is."""
+def _answers(session: Session) -> list[Event] | None:
+    """Put the open questions to somebody who is there; None if nobody decides, here or in another process."""
     ask = session.settings.ask
     answers: list[Event] = []
     for path, slot in session.state.slots.items():
-        if ask is None or slot.status != "waiting" or slot.asked is None:
+        if ask is None or slot.status != "waiting" or slot.asked is None or _is_told(session):
             continue
-        said = ask(path, slot.asked.text)
-        if said is not None:
+        said = ask(path, slot.asked.text, lambda: _is_told(session))
+        if said is not None and not _is_late(session, slot):
             word = "approved" if said.yes else "rejected"
             answers.append(Answered(path, word, said.who, said.comment, slot.asked.digest, slot.generation))
-    return answers
+    is_late = any(_is_late(session, slot) for slot in session.state.slots.values())
+    return answers if answers or is_late or _is_told(session) else None
+
+
+def _is_told(session: Session) -> bool:
+    """Tell whether another process has said something to this run."""
+    return session.inbox is not None and session.inbox.has_news
+
+
+def _is_late(session: Session, slot: Slot) -> bool:
+    """Tell whether the time of an open question is over: somebody thought about it for too long."""
+    if slot.status != "waiting" or slot.asked is None or slot.asked.expires is None:
+        return False
+    return slot.asked.expires <= session.clock.now()
 
 
 def _row(session: Session) -> RunRow:

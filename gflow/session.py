@@ -48,7 +48,8 @@ class Settings:
     `listeners` make, from a session, what is told every round after it was written. `threads` bounds
     the sync bodies that run at once. `signals` lets Ctrl-C and SIGTERM interrupt the run in order.
     `say` is told, in words, what a resume waits for before it begins. `ask` puts a question to somebody who
-    is there, by the path of its step and its text; without an answer, or without it, the run ends waiting.
+    is there, by the path of its step and its text, until the third argument says that another process has
+    decided; without an answer, or without it, the run ends waiting.
     """
 
     folder: Path | None = field(default_factory=project.state_folder)
@@ -58,7 +59,7 @@ class Settings:
     threads: int = THREADS
     signals: bool = False
     say: Callable[[str], None] = lambda _text: None
-    ask: Callable[[str, str], Verdict | None] | None = None
+    ask: Callable[[str, str, Callable[[], bool]], Verdict | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -73,12 +74,28 @@ class Session:
     known: progress.Medians
     settings: Settings
     outliving: set[str]
-    hear: Callable[[], Sequence[Word]] | None = None
+    inbox: Inbox | None = None
 
     @property
     def clock(self) -> Clock:
         """The clock of the run."""
         return self.settings.clock
+
+    def hear(self) -> list[Word]:
+        """Return what other processes have said to this run; what is not genuine goes into its log."""
+        if self.inbox is None:
+            return []
+        before = self.inbox.refused
+        words = self.inbox.hear()
+        if (refused := self.inbox.refused - before) and self.bodies.log is not None:
+            message = f"refused {refused} message{'s' if refused > 1 else ''}: not signed for this process"
+            self.bodies.log.write(None, None, "WARNING", message)
+        return words
+
+    def reached(self, path: str) -> str:
+        """Return how far the body of a step says that it is: `42% uploading`, or "" if it says nothing."""
+        job = self.bodies.running.get(path)
+        return job.reached if job is not None else ""
 
     def listen(self) -> None:
         """Let the listeners be told from here on; called again it does nothing."""
@@ -145,10 +162,10 @@ def working(
         found = Values(graph, journal, values, ref_of, state.slots.get)
         bodies = Bodies(run, journal, found, folder=folder, store=settings.folder, log=log)
         known = progress.medians(store.durations(graph.name))
-        hear = None
+        box = None
         if settings.folder is not None:
-            hear = Inbox(store, keys, run, session=state.session + 1, after=state.heard).hear
-        yield Session(run, graph, state, journal, bodies, known, settings, outliving, hear)
+            box = Inbox(store, keys, run, session=state.session + 1, after=state.heard)
+        yield Session(run, graph, state, journal, bodies, known, settings, outliving, box)
 
 
 def log_path(folder: Path, run_id: str) -> Path:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
 
 from gflow.events import (
     Adopted,
@@ -26,6 +27,7 @@ from gflow.events import (
     Told,
     Tripped,
     Undone,
+    coordinates,
     step_of,
 )
 from gflow.model import Frame, Status, StepError
@@ -37,18 +39,33 @@ class Slot:
     `began` and `done` are the places in the journal of its last start and of its completion. `handled` says
     that its failure is an outcome, which others take as a value. `when` and `until` are what its conditions
     answered; `items` and `keys` are those of an open fan-out; `asked` is the question that a person was
-    asked, `answer` what became of it.
+    asked, `answer` what became of it, `questions` how often it was asked in this generation.
 
     `origin` is the run in which it completed, if that is another one: then it belongs to that run, and so
     does its value. `deadly` says that its undo never ended, because the process died with it again and again.
     `outline` is what a completed step was like when it completed, None if that is the outline of the run.
+
+    There is one for every item of a fan-out, so what few of them have takes no room in the others.
     """
 
     __slots__ = (
-        "answer", "answered", "asked", "attempt", "began", "deadly", "degraded", "done", "ended", "error",
-        "failures", "generation", "handled", "items", "kept", "keys", "origin", "outline", "preview", "ref",
-        "retry_at", "rung", "seconds", "started", "status", "undo_error", "until", "when",
+        "__dict__", "attempt", "began", "degraded", "done", "ended", "error", "failures", "generation",
+        "kept", "preview", "ref", "retry_at", "rung", "seconds", "started", "status",
     )  # fmt: skip
+
+    origin: str | None = None
+    outline: Outline | None = None
+    undo_error: str | None = None
+    deadly: bool = False
+    handled: bool = False
+    when: bool | None = None
+    until: bool | None = None
+    items: int | None = None
+    keys: list[str] | None = None
+    asked: Asked | None = None
+    answer: Answered | None = None
+    answered: float | None = None
+    questions: int = 0
 
     def __init__(self, generation: int = 0) -> None:
         self.status: Status = "pending"
@@ -56,10 +73,6 @@ class Slot:
         self.generation = generation
         self.began: int | None = None
         self.done: int | None = None
-        self.origin: str | None = None
-        self.outline: Outline | None = None
-        self.undo_error: str | None = None
-        self.deadly = False
         self.rung = 0
         self.failures = 0
         self.retry_at: float | None = None
@@ -71,14 +84,6 @@ class Slot:
         self.ended: float | None = None
         self.seconds: float | None = None
         self.kept = False
-        self.handled = False
-        self.when: bool | None = None
-        self.until: bool | None = None
-        self.items: int | None = None
-        self.keys: list[str] | None = None
-        self.asked: Asked | None = None
-        self.answer: Answered | None = None
-        self.answered: float | None = None
 
     @property
     def has_ended(self) -> bool:
@@ -92,7 +97,10 @@ class State:
     `slots` holds the steps that the journal has spoken of, by path; `open` those whose attempt runs.
     `session` counts how often a process has taken the run over, `lost` how often in a row one died
     without any progress, and `suspects` names the steps that ran each time. `reset` is the rollback that is
-    under way, or was left incomplete. `early` are approvals that were given before their question.
+    under way, or was left incomplete, `reopened` the groups in which it keeps something. `early` are
+    approvals that were given before their question, `anew` the generations of the steps that were reset.
+    `causes` are the errors for which a run was aborted; `begun` and
+    `undone` count, for the last rollback, what there was of each step and what of it was taken back.
     """
 
     def __init__(self) -> None:
@@ -112,6 +120,11 @@ class State:
         self.forked: Forked | None = None
         self.reset: Reset | None = None
         self.early: dict[str, Answered] = {}
+        self.anew: dict[str, int] = {}
+        self.reopened: set[str] = set()
+        self.causes: tuple[StepError, ...] = ()
+        self.begun: Counter[str] = Counter()
+        self.undone: Counter[str] = Counter()
         self.generation = 0
         self._events = 0
         self.started: float | None = None
@@ -121,7 +134,8 @@ class State:
         """Return what is known of a step; a step that nothing is known of is pending."""
         found = self.slots.get(path)
         if found is None:
-            found = self.slots[path] = Slot()
+            generation = self.anew.get(path) or self.anew.get(step_of(path), 0) if self.anew else 0
+            found = self.slots[path] = Slot(generation)
         return found
 
     def is_done(self, path: str) -> bool:
@@ -134,13 +148,13 @@ class State:
         return slot is not None and slot.has_ended
 
     def early_answer(self, path: str) -> Answered | None:
-        """Return the approval that was given for a step before it asked, for one instance or for all."""
-        slot = self.slot(path)
-        for key in (path, step_of(path)):
-            found = self.early.get(key)
-            if found is not None and found.generation == slot.generation:
-                return found
-        return None
+        """Return the approval that was given for a step before it asked, for one instance or for all.
+
+        It is for the first question of its generation; a rollback of the step makes it void.
+        """
+        if path in self.slots and self.slots[path].questions > 0:
+            return None
+        return self.early.get(path) or self.early.get(step_of(path))
 
     def fold(self, rounds: Iterable[tuple[int, float, list[Event]]]) -> State:
         """Apply all rounds of a journal and return this state."""
@@ -172,6 +186,7 @@ class State:
             case Asked():
                 slot = self.slot(event.path)
                 slot.status, slot.asked = "waiting", event
+                slot.questions += 1
             case Answered():
                 self._answered(at, event)
             case StatusChanged():
@@ -187,7 +202,7 @@ class State:
             case Undone():
                 self._undone(event)
             case Reverted():
-                self._begin_anew(event.paths)
+                self._reverted(event)
             case Forked():
                 self.forked = event
             case Adopted():
@@ -218,13 +233,15 @@ class State:
         for path in self.open:
             self.slots[path].status = "pending"
         self.open.clear()
+        for slot in self.slots.values():
+            slot.kept = slot.has_ended
 
     def _changed(self, steps: list[Outline]) -> None:
         """The workflow has changed: what completed was what it was."""
         before = {step.name: step for step in self.outline}
         for path, slot in self.slots.items():
-            if slot.status == "completed":
-                slot.outline = slot.outline or before.get(path)
+            if slot.status == "completed" and slot.outline is None and path in before:
+                slot.outline = before[path]
         self.outline = steps
 
     def _status(self, at: float, event: StatusChanged) -> None:
@@ -232,15 +249,18 @@ class State:
         self.reason = event.reason
         self.ended = None if event.status in ("running", "rolling_back") else at
         if event.status == "running":
+            self.causes = ()
+            self.begun, self.undone = Counter(), Counter()
             self._go_on()
         if event.status == "rolled_back":
             self.reset = None
 
     def _go_on(self) -> None:
-        """What has failed or was ended is tried anew, at the first rung."""
-        for slot in self.slots.values():
-            slot.kept = slot.status == "completed"
-            if slot.status in ("failed", "interrupted", "cancelled") and not slot.handled:
+        """What has failed or was ended is tried anew, at the first rung; not in an item that has ended."""
+        scopes = {step.name: step.scope for step in self.outline if step.scope}
+        for path, slot in self.slots.items():
+            is_open = slot.status in ("failed", "interrupted", "cancelled") and not slot.handled
+            if is_open and not self._has_ended_around(path, scopes.get(step_of(path), ())):
                 slot.status = "pending"
                 slot.rung = slot.failures = 0
                 if slot.answer and slot.answer.verdict in ("rejected", "expired"):
@@ -250,11 +270,64 @@ class State:
         if self.status != "rolling_back":  # the deaths of the run are not those of its rollback
             self.lost = 0
         self.reset = event
+        self.causes = tuple(self.failures()) if event.why == "abort" else ()
+        self.begun, self.undone = Counter(self._begun_of(event.steps)), Counter()
         self.generation = event.generation
+        self.anew |= dict.fromkeys(event.steps, event.generation)
+        self.reopened = self._reopened_by(event)
+        self._make_void(set(event.steps))
+
+    def _reopened_by(self, event: Reset) -> set[str]:
+        """Return the groups that have to end anew, and do not begin anew: something inside them is kept."""
+        outlines, steps = {step.name: step for step in self.outline}, set(event.steps)
+        to = outlines.get(step_of(event.to))
+        found = set(to.scope or ()) if to is not None and to.name != event.to else set[str]()
+        for name in outlines.keys() - steps:
+            around = outlines[name].group
+            while around is not None and around not in found:
+                found.add(around)
+                around = outlines[around].group
+        return found & steps
+
+    def _make_void(self, begun_anew: Collection[str]) -> None:
+        """An early yes is for one generation of its step."""
+        kept = [path for path in self.early if path not in begun_anew and step_of(path) not in begun_anew]
+        self.early = {path: self.early[path] for path in kept}
+
+    def failures(self) -> Iterator[StepError]:
+        """Yield the errors of what has failed and was neither taken as a value nor tolerated."""
+        scopes = {step.name: step.scope for step in self.outline if step.scope}
+        for path, slot in self.slots.items():
+            is_open = slot.status == "failed" and not slot.handled
+            if is_open and slot.error and not self._has_ended_around(path, scopes.get(step_of(path), ())):
+                yield slot.error
+
+    def _has_ended_around(self, path: str, scopes: Iterable[str]) -> bool:
+        """Tell whether a fan-out or repeat group around an instance, or its item or round, has an outcome."""
+        place = ""
+        for scope, part in zip(scopes, coordinates(path), strict=False):
+            whole, place = scope + place, place + part
+            if self.has_ended(whole) or self.has_ended(scope + place):
+                return True
+        return False
+
+    def _begun_of(self, steps: Iterable[str]) -> Iterator[str]:
+        """Yield the name of a step for each instance of it that has begun in this run."""
+        chosen = set(steps)
+        for path, slot in self.slots.items():
+            if slot.began is not None and not slot.origin and step_of(path) in chosen:
+                yield step_of(path)
+
+    def _reverted(self, event: Reverted) -> None:
+        if event.generation is not None:  # a run goes on: this is no rollback
+            self.generation = event.generation
+            self._make_void({step_of(path) for path in event.paths})
+        self._begin_anew(event.paths)
 
     def _undone(self, event: Undone) -> None:
         if event.error is None:
             self.lost = 0
+            self.undone[step_of(event.path)] += 1
             self._begin_anew([event.path])
         else:  # that is no progress: it fails again whenever the rollback goes on
             slot = self.slot(event.path)
@@ -263,6 +336,7 @@ class State:
     def _adopted(self, event: Adopted) -> None:
         slot = self.slot(event.path)
         slot.status = "completed"
+        slot.kept = True
         slot.done = self._events
         slot.origin, slot.generation, slot.attempt = event.run, event.generation, event.attempt
         slot.outline = event.outline
@@ -273,7 +347,28 @@ class State:
 
     def _begin_anew(self, paths: Iterable[str]) -> None:
         for path in paths:
-            self.slots[path] = Slot(self.generation)
+            before, anew = self.slots.get(path), Slot(self.generation)
+            if before is not None and self._is_reopened(path):
+                anew.when, anew.items, anew.keys = before.when, before.items, before.keys
+            self.slots[path] = anew
+            if self.early:
+                self._make_void({path, step_of(path)})
+
+    def _is_reopened(self, path: str) -> bool:
+        """Tell whether a group that has to end anew is in the items and the round that the rollback keeps."""
+        if self.reset is None or step_of(path) not in self.reopened:
+            return False
+        scopes = {step.name: step.scope or [] for step in self.outline}
+        kept = coordinates(self.reset.to)
+        around = scopes.get(step_of(self.reset.to), [])
+        own = zip(scopes.get(step_of(path), []), coordinates(path), strict=False)
+        for depth, (scope, place) in enumerate(own):
+            if around[depth : depth + 1] != [scope]:
+                break
+            first = "~1" if place.startswith("~") else place  # a step without a round is that of the first
+            if place != (kept[depth] if depth < len(kept) else first):
+                return False
+        return True
 
     def _started(self, at: float, event: Started) -> None:
         slot = self.slot(event.path)

@@ -57,7 +57,7 @@ def run_in_memory(
     graph = replace(overridden(runner.compile(workflow), overrides or {}), notify=tuple(notify))
     decided = approvals or {}
 
-    def ask(path: str, _text: str) -> session.Verdict | None:
+    def ask(path: str, _text: str, _is_decided: Callable[[], bool]) -> session.Verdict | None:
         return session.Verdict(decided[path], "test") if path in decided else None
 
     settings = session.Settings(folder=None, clock=VirtualClock(), ask=ask)

@@ -6,20 +6,20 @@ Everyone gets a copy of its own, unpickled from the checkpoint: what a resumed r
 from __future__ import annotations
 
 import pickle
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from gflow.checkpoint import Place, unpickle
 from gflow.errors import Rejected, StepFailed
-from gflow.events import Ref
-from gflow.frames import Chain, Scope, seen_from
+from gflow.events import COORDINATES, Ref
+from gflow.frames import Chain, Scope, last_instance, last_round, seen_from
 from gflow.model import (
     MISSING,
     Approval,
     ApprovalSource,
     ConstantSource,
+    ContextSource,
     EachSource,
     Failed,
     FailureSource,
@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 
 SMALL: Final = 4096
 """Pickles up to this size (bytes) are kept in memory; larger ones are read again when needed."""
-COORDINATES: Final = re.compile(r"\[[^\]]*\]|~\d+")
+MANY: Final = 8192
+"""The most of them that are kept, and as many again that were kept before."""
 ATOMS: Final = (str, int, float, bool, bytes, type(None))
 
 
@@ -53,7 +54,7 @@ class Where(NamedTuple):
 
 def where(node: Node, path: str, *, inside: bool = False) -> Where:
     """Return the place of a path; `inside`, that of an item or a round of the step."""
-    coordinates = tuple(COORDINATES.findall(path, len(node.name)))
+    coordinates = tuple(COORDINATES.findall(path, len(node.name))) if len(path) > len(node.name) else ()
     chain = (*node.scope, node.name) if len(coordinates) > len(node.scope) or inside else node.scope
     return Where(chain, coordinates, path)
 
@@ -77,16 +78,25 @@ class Values:
         self.inputs = inputs
         self.refs = refs
         self.find = find
-        self.small: dict[str, bytes] = {}
+        self._recent: dict[str, bytes] = {}
+        self._before: dict[str, bytes] = {}
+        self._single = {name for name, node in graph.nodes.items() if not node.scope and not node.is_scope}
         self._lists: dict[str, Sequence[Any]] = {}
         self._places: dict[str, dict[str, int]] = {}
 
     def forget(self, paths: Iterable[str]) -> None:
         """Steps begin anew: what is in memory of them is no longer their value."""
         for path in paths:
-            self.small.pop(path, None)
+            self._recent.pop(path, None)
+            self._before.pop(path, None)
         self._lists.clear()
         self._places.clear()
+
+    def let_go(self, fan_outs: Iterable[str]) -> None:
+        """Fan-outs have ended: nobody takes an item of their lists any more."""
+        for path in fan_outs:
+            self._lists.pop(path, None)
+            self._places.pop(path, None)
 
     # ------------------------------------------------------------ one value
 
@@ -98,23 +108,40 @@ class Values:
         return self._one(path, journal)
 
     def _one(self, path: str, journal: Journal | None = None, *, keep: bool = True) -> Any:
-        payload = self.small.get(path)
+        payload = self._recent.get(path) or self._before.get(path)
         if payload is not None:
             return pickle.loads(payload)  # noqa: S301  # made by this process, or verified below
         ref, place = self.refs(path)
         if ref is None:  # the empty body of a group
             return None
         payload = (journal or self.journal).read(ref, place, nearby=not keep)
-        if keep and ref.length <= SMALL:
-            self.small[path] = payload
+        if keep:
+            self.keep(path, payload)
         return unpickle(place, payload)
+
+    def keep(self, path: str, payload: bytes) -> None:
+        """Keep a small pickle in memory; when they are many, those that were kept long ago are let go."""
+        if len(payload) <= SMALL:
+            self._recent[path] = payload
+            if len(self._recent) >= MANY:
+                self._before, self._recent = self._recent, {}
 
     # ------------------------------------------------------------ parameters
 
-    def arguments(self, params: Iterable[Param], at: Where) -> dict[str, Any]:
-        """Return what parameters get at a place. Raises StepFailed for a failure that one does not admit."""
-        found = {param.name: self._argument(param, at) for param in params}
-        return {name: value for name, value in found.items() if value is not MISSING}
+    def arguments(
+        self, params: Iterable[Param], at: Where, context: Callable[[], object] = lambda: MISSING
+    ) -> dict[str, Any]:
+        """Return what parameters get at a place; `context` makes a Context.
+
+        Raises StepFailed for a failure that a parameter does not admit.
+        """
+        found: dict[str, Any] = {}
+        for param in params:
+            is_context = isinstance(param.source, ContextSource)
+            value = context() if is_context else self._argument(param, at)
+            if value is not MISSING:
+                found[param.name] = value
+        return found
 
     def _argument(self, param: Param, at: Where) -> Any:  # noqa: PLR0911  # one case for each source
         match param.source:
@@ -142,7 +169,16 @@ class Values:
 
     def _status(self, step: str, at: Where) -> str:
         slot = self.find(self._visible(step, at)[0])
-        return slot.status if slot is not None else "pending"
+        return "skipped" if self._is_skipped(step, at) else slot.status if slot is not None else "pending"
+
+    def _is_skipped(self, step: str, at: Where) -> bool:
+        """Tell whether a step was skipped: as a whole, or in the last round that is seen of it."""
+        path, seen = self._visible(step, at)
+        slot = self.find(path)
+        if slot is not None and slot.status == "completed" and seen.name != step:
+            last = last_instance(self.graph, self.find, step, at.coordinates[: len(seen.scope)])
+            slot = self.find(last) if last is not None else None
+        return slot is not None and slot.status == "skipped"
 
     def _visible(self, step: str, at: Where) -> tuple[str, Node]:
         """Return the path of whom one waits for who reads a step from a place."""
@@ -150,17 +186,27 @@ class Values:
         return node.name + "".join(at.coordinates[: len(node.scope)]), node
 
     def _result(self, param: Param, step: str, field: str | None, at: Where) -> Any:
-        path, node = self._visible(step, at)
+        node = self.graph.nodes[step]
+        path, seen = (step, node) if step in self._single else self._visible(step, at)
         slot = self.find(path)
+        if slot is None or slot.status != "completed":
+            return self._without(param, path, slot)
+        if node is not seen and self._is_skipped(step, at):
+            return param.default if param.default is not MISSING else None
+        if node is seen and not node.is_scope:
+            value = self._one(path)
+        else:
+            value = self._collect(node, at.coordinates[: len(seen.scope)])
+        return field_of(value, field) if field is not None else value
+
+    def _without(self, param: Param, path: str, slot: Slot | None) -> Any:
+        """Return what stands for a result that is not there, since its step was skipped or has failed."""
         if slot is not None and slot.status == "skipped":
             return param.default if param.default is not MISSING else None
-        if slot is None or slot.status != "completed":
-            failed = self._failure(path)
-            if param.admits_failed:
-                return failed
-            raise StepFailed(str(failed))
-        value = self._collect(self.graph.nodes[step], at.coordinates[: len(node.scope)])
-        return field_of(value, field) if field is not None else value
+        failed = self._failure(path)
+        if param.admits_failed:
+            return failed
+        raise StepFailed(str(failed))
 
     # ------------------------------------------------------------ what is in a scope, from outside
 
@@ -168,10 +214,17 @@ class Values:
         """Return the value of a step seen from a place: of an instance, or a list over those inside."""
         if len(coordinates) < len(node.scope):
             scope = self.graph.nodes[node.scope[len(coordinates)]]
-            return self._spread(scope, coordinates, lambda inner: self._collect(node, inner, journal))
+            return self._spread(scope, coordinates, lambda inner: self._inside(scope, node, inner, journal))
         if node.is_scope:
             return self._whole(node, coordinates, journal)
         return self._instance(node, coordinates, journal)
+
+    def _inside(self, scope: Node, node: Node, coordinates: tuple[str, ...], journal: Journal | None) -> Any:
+        """Return the value of a step in one item; None if the item was skipped as a whole."""
+        slot = self.find(scope.name + "".join(coordinates))
+        if slot is not None and slot.status == "skipped":
+            return None
+        return self._collect(node, coordinates, journal)
 
     def _whole(self, node: Node, coordinates: tuple[str, ...], journal: Journal | None = None) -> Any:
         return self._spread(node, coordinates, lambda inner: self._instance(node, inner, journal))
@@ -182,15 +235,10 @@ class Values:
         """Return one value per item, in their order; of rounds, that of the last."""
         path = scope.name + "".join(coordinates)
         if scope.repeat is not None:
-            return get((*coordinates, f"~{self._last_round(scope, path)}"))
+            return get((*coordinates, f"~{last_round(scope, self.find, path)}"))
         slot = self.find(path)
         assert slot is not None, f"{path} is open"
         return [get((*coordinates, Scope.place(i, slot.keys))) for i in range(slot.items or 0)]
-
-    def _last_round(self, scope: Node, path: str) -> int:
-        assert scope.repeat is not None
-        rounds = range(1, scope.repeat.max + 1)
-        return max((k for k in rounds if self.find(f"{path}~{k}") is not None), default=1)
 
     def _instance(self, node: Node, coordinates: tuple[str, ...], journal: Journal | None) -> Any:
         path = node.name + "".join(coordinates)
@@ -249,9 +297,10 @@ class Values:
         assert slot is not None
         assert answer is not None, f"{path} is decided before it begins"
         text = slot.asked.text if slot.asked else ""
-        if answer.verdict in ("rejected", "expired"):
-            return Rejected(text, answer.who, answer.comment)
         at = None if slot.answered is None else datetime.fromtimestamp(slot.answered, UTC)
+        if answer.verdict in ("rejected", "expired"):
+            when = "" if at is None else at.isoformat(timespec="seconds")
+            return Rejected(text, answer.who, answer.comment, when)
         return Approval(text, answer.who, at, answer.comment, answer.digest, answer.verdict != "not asked")
 
     def _failure(self, path: str) -> Failed:

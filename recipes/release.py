@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from gflow import Context, From, Workflow, agent, parallel, stage
+from gflow import Approval, Ask, Context, From, Workflow, agent, parallel, stage
 from recipes.shipping.artifacts import Wheel, build_wheel
 from recipes.shipping.candidate import Candidate, make_candidate
 from recipes.shipping.changelog import Changelog, write_changelog
 from recipes.shipping.dependencies import Audit, audit
 from recipes.shipping.deployment import Deployment, deploy_wheel, withdraw_wheel
 from recipes.shipping.git import Checkout, Clone
-from recipes.shipping.inputs import check_inputs
+from recipes.shipping.inputs import check_inputs, reaches_others
 from recipes.shipping.notes import Notes, compose, write_notes
 from recipes.shipping.performance import Comparison, compare_speed
 from recipes.shipping.review import Review, review
@@ -42,8 +42,12 @@ class Inputs:
     index: str | None = None
     """Where to publish: the URL of a package index, or a folder. --repo demands it."""
 
+    ask: bool = False
+    """Ask before anything is published; asked anyway unless remote and index are on this machine."""
+
     def __post_init__(self) -> None:
         check_inputs(self.repo, self.index)
+        self.ask = self.ask or reaches_others(self.repo, self.index)
 
 
 # ---------------------------------------------------------------- preparation: in a clone, unseen
@@ -66,8 +70,8 @@ def changelog(version_bump: Bump) -> Changelog:
 def dependency_check(version_bump: Bump, ctx: Context) -> Audit:
     """Scan dependencies"""
     report = audit(version_bump.clone.path)
-    if report.unknown:
-        ctx.degrade(report.unknown)
+    if report.gap:
+        ctx.degrade(report.gap)
     return report
 
 
@@ -84,8 +88,8 @@ def preparation(version_bump: Bump, changelog: Changelog, dependency_check: Audi
 def code_review(preparation: Candidate, ctx: Context) -> Review:
     """Final code review"""
     report = review(preparation)
-    if report.api is None:
-        ctx.degrade("no earlier tag: there is no public API to compare with")
+    if report.gap:
+        ctx.degrade(report.gap)
     return report
 
 
@@ -99,8 +103,8 @@ def security_scan(preparation: Candidate) -> Scan:
 def performance_test(preparation: Candidate, ctx: Context) -> Comparison:
     """Run performance tests"""
     report = compare_speed(preparation, ctx.workspace / "performance")
-    if report.missing:
-        ctx.degrade(report.missing)
+    if report.gap:
+        ctx.degrade(report.gap)
     return report
 
 
@@ -117,6 +121,13 @@ def quality_assurance(
 
 # ---------------------------------------------------------------- ship: seen by all, with a way back
 
+QUESTION = "Push {preparation} to {preparation.destination} and publish it? It is {quality_assurance}."
+
+
+def is_to_be_asked(ask: bool) -> bool:
+    """Say whether somebody has to agree before others see the release."""
+    return ask
+
 
 @agent("devops-engineer")
 def build(preparation: Candidate, ctx: Context) -> Wheel:
@@ -125,7 +136,7 @@ def build(preparation: Candidate, ctx: Context) -> Wheel:
 
 
 @agent("devops-engineer")
-def tag(preparation: Candidate) -> Tag:
+def tag(preparation: Candidate, approval: Annotated[Approval, Ask(QUESTION, when=is_to_be_asked)]) -> Tag:
     """Create git tag"""
     return push_release(preparation)
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable
+from typing import Annotated
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gflow import runner
+from gflow import Each, runner
 from gflow.agenda import Agenda, Ended, Outcome, Raised, Room, Succeeded, next_events
 from gflow.decorators import AnyStep, parallel, stage, task
-from gflow.events import Done, Event, Ref, Started, StatusChanged, Tripped
+from gflow.events import Decided, Done, Event, Opened, Ref, Started, StatusChanged, Tripped
 from gflow.model import Graph, Node, Retry
 from gflow.state import State
 
@@ -325,3 +326,50 @@ def test_a_limit_is_never_exceeded(limit: int, seed: int) -> None:
         running += isinstance(event, Started)
         running -= isinstance(event, Done) and event.path != "g"
         assert running <= limit
+
+
+def fan_out(*, when: Callable[[int], bool] | None = None) -> Agenda:
+    """Return the agenda of a run whose list of a thousand items is known."""
+
+    @task
+    def numbers() -> list[int]:
+        return [*range(1000)]
+
+    @task(when=when)
+    def double(number: Annotated[int, Each(numbers)]) -> int:
+        return 2 * number
+
+    state = State()
+    state.apply(0.0, done_event("numbers"))
+    state.apply(0.0, Opened("double", 1000))
+    for n in range(1000) if when else ():
+        state.apply(0.0, Decided(f"double[{n}]", "when", False))
+    return Agenda(runner.compile(double), state)
+
+
+def done_event(path: str) -> Done:
+    return Done(path, Ref(1, 0, 1, "tag"), "", 0.1)
+
+
+def test_nothing_is_kept_for_an_item_that_waits() -> None:
+    """Only items that there is room for are known by a path; the others are a number."""
+    agenda = fan_out()
+    turn = next_events(agenda, [], 0.0, Room(threads=3, ahead=3, loop=0))
+    assert started(turn.events) == ["double[0]", "double[1]", "double[2]"]
+    assert len(agenda.state.slots) == 5
+    turn = next_events(agenda, [done("double[1]")], 0.0, Room(threads=1, ahead=1, loop=0))
+    assert started(turn.events) == ["double[3]"]
+    assert len(agenda.state.slots) == 6
+
+
+def test_a_fan_out_ends_once() -> None:
+    """When the last items are skipped as they are opened, the end of the whole is told once."""
+
+    def never(number: int) -> bool:
+        return number < 0
+
+    agenda = fan_out(when=never)
+    turn = next_events(agenda, [], 0.0, PLENTY)
+    assert [event.path for event in turn.events if isinstance(event, Done)] == ["double"]
+    assert turn.over == ["double"]
+    assert status(turn.events) == "completed"

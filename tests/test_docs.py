@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -33,11 +34,12 @@ MASKS = [
     (
         re.compile(
             r"(^|(?<=run )|(?<=resume )|(?<=show )|(?<=rollback )|(?<=fork )|(?<=of )|(?<=logs )"
-            r"|(?<=from ))[2-9a-z]{4}\b(?=  | ·|$| --| to| at)",
+            r"|(?<=from ))[2-9a-z]{4}\b(?=  | ·|$| --| to| at| is)",
             re.MULTILINE,
         ),
         "k3f9",
     ),
+    (re.compile(r"((?<=approve )|(?<=reject ))[2-9a-z]{4}(?= )"), "k3f9"),
     (re.compile(r"process \d+"), "process 4711"),
     (re.compile(r"\bpython3(?= -m)"), "python"),
     (re.compile(r"\d+ (sec|min|s) ago|just now"), "now"),
@@ -72,6 +74,7 @@ def matches(shown: str, printed: str) -> bool:
 def run(line: str, project: Path, home: Path) -> str:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "HOME": str(home), "NO_COLOR": "1", "COLUMNS": "110"}
+    environment["LOGNAME"] = "ana"  # who approves
     for name in ("GFLOW_STORE", "GFLOW_DURABILITY", "GFLOW_KEY", "GFLOW_KEY_FILE", "CI"):
         environment.pop(name, None)
     done = subprocess.run(
@@ -127,6 +130,7 @@ def replay(block: str, project: Path, home: Path) -> tuple[str, list[str]]:
     differing: list[str] = []
     for command in commands(block):
         printed = run(command.line, project, home).rstrip().replace(str(project), "…")
+        printed = printed.replace(f"ana@{socket.gethostname()}", "ana@desk")
         written.append(f"$ {command.line}\n{printed}\n" if printed else f"$ {command.line}\n")
         if not matches(command.shown, printed):
             differing.append(

@@ -173,6 +173,9 @@ class Listener:
     def log(self, level: str, message: str) -> None:
         self.logged.append(message)
 
+    def progress(self, fraction: float, message: str) -> None:
+        self.logged.append(f"{fraction} {message}")
+
     def started(self, process: Process) -> None:
         self.process = process
         if self.cancelled:

@@ -375,6 +375,36 @@ def test_an_input_that_was_consumed_cannot_be_changed(home: Path) -> None:
         gflow.resume(run.id, url="other")
 
 
+DERIVED = """
+from dataclasses import dataclass
+from gflow import task
+
+@dataclass
+class Inputs:
+    url: str = "down"
+    public: bool = False
+
+    def __post_init__(self) -> None:
+        self.public = self.url.startswith("https")
+
+@task
+def ask(public: bool) -> bool:
+    return public
+@task
+def flow(ask: bool, url: str) -> str:
+    if url == "down": raise OSError("down")
+    return url
+"""
+
+
+def test_what_is_derived_from_an_input_cannot_be_changed_either(home: Path) -> None:
+    """A changed input is refused if it changes what `Inputs` derives from it and a completed step took."""
+    run = gflow.run(write(home, "derived", DERIVED))
+    with pytest.raises(UsageError, match=r"`public` cannot be changed: `ask` completed with it"):
+        gflow.resume(run.id, url="https://example.org")
+    assert gflow.resume(run.id, url="up").results["flow"] == "up"
+
+
 def test_resuming_a_completed_run_returns_it(home: Path) -> None:
     """Nothing is done twice: a run that has completed is returned as it is."""
     path = write(home, "ledger", LEDGER)

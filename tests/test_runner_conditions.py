@@ -224,3 +224,34 @@ def test_a_condition_that_answers_no_bool_fails_its_step() -> None:
     run = run_in_memory(step)
     assert run.status == "failed"
     assert "True or False" in run.errors[0].message
+
+
+def test_a_condition_on_a_fan_out_group_that_takes_the_item_skips_items() -> None:
+    """A group's condition that takes the item is asked per item; what is inside a skipped one is None."""
+
+    def is_even(number: int) -> bool:
+        return number % 2 == 0
+
+    @task
+    def numbers() -> list[int]:
+        return [1, 2, 3]
+
+    @task
+    def work(number: int) -> int:
+        return number
+
+    @stage(when=is_even)
+    def each_one(number: Annotated[int, Each(numbers)], work: int) -> int:
+        return work * 10
+
+    @task
+    def result(each_one: list[int | None], work: list[int | None]) -> object:
+        return each_one, work
+
+    @stage
+    def flow(numbers: list[int], each_one: list[int | None], result: object) -> object:
+        return result
+
+    run = run_in_memory(flow)
+    assert run.status == "completed", run.errors
+    assert run.results["flow"] == ([None, 20, None], [None, 2, None])

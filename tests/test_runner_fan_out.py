@@ -8,7 +8,7 @@ from typing import Annotated
 import anyio
 import pytest
 
-from gflow import Each, Failed, From, Previous, Until, stage, task
+from gflow import Each, Failed, From, Previous, Until, parallel, stage, task
 from gflow.testing import run_in_memory
 
 
@@ -287,3 +287,36 @@ def test_a_group_whose_rounds_are_used_up_fails() -> None:
     run = run_in_memory(fix)
     assert run.status == "failed"
     assert "after 2 rounds" in run.errors[0].message
+
+
+def test_a_tolerated_item_lets_the_rest_go_on() -> None:
+    """What is given up in a failed item makes room at once for what comes after the whole."""
+
+    def yes() -> bool:
+        return True
+
+    @task
+    def numbers() -> list[int]:
+        return [1]
+
+    @task
+    def breaks(number: int) -> int:
+        raise ValueError("no")
+
+    @task(when=yes)
+    def other(number: int) -> int:
+        return number
+
+    @parallel
+    def one(number: Annotated[int, Each(numbers, tolerate=1)], breaks: int, other: int | None) -> int:
+        return number
+
+    @task
+    def after() -> int:
+        return 1
+
+    @stage
+    def flow(numbers: list[int], one: list[int | Failed], after: int) -> int:
+        return after
+
+    assert {run_in_memory(flow).status for _ in range(20)} == {"completed"}

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import threading
 import types
+from pathlib import Path
 
 import anyio
 import pytest
 
-from gflow import Context, Failed, Refused, Retry, Workflow, WorkflowError, parallel, stage, task
+from gflow import (
+    Context,
+    Failed,
+    Refused,
+    Retry,
+    Workflow,
+    WorkflowError,
+    parallel,
+    runner,
+    session,
+    stage,
+    task,
+)
 from gflow.testing import run_in_memory
 
 
@@ -313,3 +326,62 @@ def test_a_failed_group_may_be_a_value() -> None:
     run = run_in_memory(flow)
     assert run.status == "completed", run.errors
     assert run.results["flow"] == "checks: ValueError: red"
+
+
+# ---------------------------------------------------------------- resumed after a failure that some took
+
+TEARDOWN = """
+import os
+from pathlib import Path
+from gflow import Context, Failed, stage, task
+
+def told(ctx: Context, value: object) -> None:
+    with Path("told").open("a") as file:
+        file.write(f"{ctx.path} {ctx.generation} {value}\\n")
+
+@task
+def server() -> str:
+    return "server"
+
+@task
+def tests(server: str) -> str:
+    if not os.environ.get("FIXED"):
+        raise ValueError("red")
+    return "green"
+
+@task
+def teardown(server: str | Failed, tests: str | Failed, ctx: Context) -> str:
+    told(ctx, tests)
+    return "failed" if isinstance(tests, Failed) else "fine"
+
+@task
+def note(teardown: str | Failed, tests: str | Failed, ctx: Context) -> str:
+    told(ctx, teardown)
+    return teardown
+
+@stage
+def flow(server: str, tests: str, teardown: str, note: str) -> str:
+    return note
+"""
+
+
+def test_what_had_run_on_a_failure_begins_anew_when_that_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Teardown, and what was made of it, is done again in a new generation, from what the step then gave."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "torn_down.py").write_text(TEARDOWN)
+    settings = session.Settings(folder=tmp_path / ".gflow", durability="process")
+    first = anyio.run(runner.start, runner.compile("torn_down"), {}, settings)
+    assert first.status == "failed"
+    assert first.value("note") == "failed"
+    monkeypatch.setenv("FIXED", "yes")
+    again = anyio.run(runner.go_on, first.id, {}, settings)
+    assert again.status == "completed", again.errors
+    assert again.value("flow") == "fine"
+    assert again.steps["server"].kept
+    assert Path("told").read_text().splitlines() == [
+        "teardown 0 tests: ValueError: red", "note 0 failed", "teardown 1 green", "note 1 fine",
+    ]  # fmt: skip

@@ -145,10 +145,14 @@ class Story:
     clock: VirtualClock = field(default_factory=lambda: VirtualClock(START))
     listener: Listener = unheard
     exceptions: dict[str, BaseException] = field(default_factory=dict)
+    said: dict[str, str] = field(default_factory=dict)
 
     @property
     def journal(self) -> Any:
         return SimpleNamespace(run=self.run)
+
+    def reached(self, path: str) -> str:
+        return self.said.get(path, "")
 
     def begin(self, listener_of: Callable[[Any], Listener] = lambda _: unheard) -> Story:
         """Open the run, or go on with it; whoever listens is told with the first round, as by `runner`."""
@@ -368,6 +372,16 @@ def test_a_closed_stream() -> None:
 
 
 # ---------------------------------------------------------------- what goes on
+
+
+def test_the_live_area_shows_how_far_a_step_says_it_is() -> None:
+    """What a body says by `ctx.progress` stands in the line of its step, on one line, while it runs."""
+    story = Story()
+    view = watched(story)
+    story.after(0.0, Started("version_bump", 1))
+    story.said["version_bump"] = "42% upload\x1b[31ming\n"
+    line = next(line for line in view.area(story.clock.now() + 1.0, 0) if "version_bump" in line)
+    assert line.endswith("42% uploading")
 
 
 def test_the_live_area() -> None:
@@ -689,7 +703,8 @@ def test_slower_than_usual(known: dict[str, float], bound: str) -> None:
     ("status", "reason", "text"),
     [
         ("cancelled", "by ann", "cancelled (by ann) · run k3f9\n  go on       python -m gflow resume k3f9"),
-        ("waiting", "", "waiting · run k3f9"),
+        ("waiting", "", "waiting for an approval:  (100.0% complete) · run k3f9"),
+        ("rolled_back", "to a", "rolled back to a · run k3f9\n  go on       python -m gflow resume k3f9"),
         ("interrupted", "", "interrupted: no step was cut short · python -m gflow resume k3f9"),
     ],
 )

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 from heapq import heappop
-from typing import Literal
+from math import inf
+from typing import Literal, NamedTuple
 
 from gflow.agenda.outcomes import Answer, Ended, Listed, Outcome, Raised, Succeeded, Worded
 from gflow.agenda.places import Places, Room
-from gflow.agenda.scopes import Scopes
+from gflow.agenda.scopes import NOT_STARTED, Scopes
 from gflow.attempt import Abort, At, Failure, NextRung, Stop, TryAgain, decide, ladder_of
 from gflow.events import (
     START,
@@ -29,10 +29,11 @@ from gflow.events import (
     StatusChanged,
     Stopped,
     Tripped,
+    coordinates,
 )
-from gflow.frames import FAILED, Fate, Frame, Need, Scope, Unit, everything, levels, per_item
+from gflow.frames import FAILED, Fate, Frame, Need, Scope, Unit, everything, last_instance, levels, per_item
 from gflow.model import Graph, Node, Status
-from gflow.state import State
+from gflow.state import Slot, State
 
 __all__ = [
     "Agenda", "Answer", "Ended", "Listed", "Outcome", "Raised", "Room", "Succeeded", "Turn", "Worded",
@@ -104,14 +105,16 @@ class Agenda:
             if frame.begins[waiter] == 0 and waiter in frame.arrived and waiter not in frame.begun:
                 self._due.append(("begin", frame, nodes[waiter]))
 
-    def settle(self) -> None:
-        """Let begin, and join, everything that has nothing left to wait for."""
+    def settle(self) -> bool:
+        """Let begin, and join, everything that has nothing left to wait for; tell whether there was any."""
+        is_due = bool(self._due)
         while self._due:
             what, frame, node = self._due.popleft()
             if what == "begin":
                 self._begin(frame, node)
             else:
                 self._join(frame, node)
+        return is_due
 
     # ------------------------------------------------------------ a step begins
 
@@ -140,8 +143,7 @@ class Agenda:
         salvages = False
         skipped = ""
         for need in needs:
-            fates = [(step, frame.fate(step)) for step in need.steps]
-            step, fate = next(((s, f) for s, f in fates if f != "skipped"), fates[0])
+            step, fate = self._first_that_ran(frame, need)
             if fate == "skipped" and not need.optional:
                 skipped = skipped or step
             elif fate in FAILED:
@@ -157,10 +159,30 @@ class Agenda:
             return "never", False, ""
         return ("skipped" if skipped else None), salvages, f"{skipped} was skipped"
 
+    def _first_that_ran(self, frame: Frame, need: Need) -> tuple[str, Fate | None]:
+        """Return the first of several steps that was not skipped, or else the first."""
+        for step, meant in zip(need.steps, need.meant, strict=True):
+            fate = self._fate(frame, step, meant)
+            if fate != "skipped":
+                return step, fate
+        return need.meant[0], "skipped"
+
+    def _fate(self, frame: Frame, step: str, meant: str) -> Fate | None:
+        """Return how a step has ended that one waits for, or in its last round the member that is `meant`."""
+        fate = frame.fate(step)
+        if fate != "done" or step == meant:
+            return fate
+        slots = self.state.slots
+        place = coordinates(frame.suffix)[: len(self.graph.nodes[step].scope)]
+        path = last_instance(self.graph, slots.get, meant, place)
+        is_skipped = path is not None and path in slots and slots[path].status == "skipped"
+        return "skipped" if is_skipped else fate
+
     def _follows_a_failure(self, frame: Frame, node: Node) -> bool:
         """Tell whether something has failed, and nobody took it as a value, that a step comes after."""
-        nodes = self.graph.nodes
-        return any(frame.fates.get(s) in FAILED and not nodes[s].handled for s in node.after)
+        fates, nodes = frame.fates, self.graph.nodes
+        failed = [step for step in node.after if fates.get(step) in FAILED]
+        return any(not nodes[step].handled for step in failed) if failed else False
 
     def _consider(self, frame: Frame, node: Node, salvages: bool) -> None:
         """Ask a step's condition, if it has one; then let it go."""
@@ -209,6 +231,8 @@ class Agenda:
     def _skip(self, frame: Frame, node: Node, why: str) -> None:
         for step in everything(node, frame.level.nodes):
             frame.begun.add(step.name)
+            if step.name in frame.fates:  # a rollback has kept it, and not its group
+                continue
             self.record(
                 Skipped(step.name + frame.suffix, why if step is node else f"{node.name} was skipped")
             )
@@ -224,11 +248,17 @@ class Agenda:
                     self.ended(frame, step, self._outcome(frame, step))
 
     def _outcome(self, frame: Frame, node: Node) -> Fate:
-        """Return how a step that does not run has ended; a group's failure that all take is written down."""
+        """Return how a step that does not run has ended.
+
+        The failure of a group is written down as an outcome if all take it; not if nothing in it has failed.
+        """
         if not (node.is_group and node.handled) or node.name == frame.level.scope:
             return "never"
         path = node.name + frame.suffix
-        self.record(Tripped(path, *self.scopes.cause(node, path), "medium", "handled", None, 0.0))
+        kind, message, frames = self.scopes.cause(node, path)
+        if kind == NOT_STARTED:  # it is something before it that will be tried again
+            return "never"
+        self.record(Tripped(path, kind, message, frames, "medium", "handled", None, 0.0))
         return "failed"
 
     def close(self, frame: Frame, node: Node) -> None:
@@ -243,11 +273,14 @@ class Agenda:
     # ------------------------------------------------------------ queues
 
     def enqueue(self, unit: Unit) -> None:
+        if unit.purpose != "body" or unit.node.ask is None or self._may_begin(unit):
+            self._line_up(unit)
+
+    def _line_up(self, unit: Unit) -> None:
+        """Let a unit wait for a worker, or first for the time of its next try."""
         slot = self.state.slots.get(unit.path)
         if slot is not None and slot.retry_at is not None and slot.status == "pending":
             self.places.postpone(unit, slot.retry_at)
-        elif unit.purpose == "body" and unit.node.ask is not None and not self._may_begin(unit):
-            return
         else:
             self.places.queue(unit)
 
@@ -257,7 +290,7 @@ class Agenda:
         assert ask is not None
         if slot.asked is None and slot.answer is None:
             unit.purpose = "ask"
-            self.places.queue(unit)
+            self._line_up(unit)
         elif slot.answer is None:
             self._wait_for_answer(unit)
         elif slot.answer.verdict in ("rejected", "expired") and not ask.admits_rejected:
@@ -278,10 +311,22 @@ class Agenda:
         self._unit_failed(unit)
 
     def _wait_for_answer(self, unit: Unit) -> None:
+        """Wait for a person; the time of a question runs also while no process has the run."""
         self.waiting[unit.path] = unit
         asked = self.state.slot(unit.path).asked
-        if asked is not None and asked.expires is not None:
-            self.places.postpone(unit, asked.expires)
+        if asked is None or asked.expires is None:
+            return
+        if asked.expires <= self.now:
+            self._expire(unit.path)
+        else:
+            expiry = Unit(unit.node, unit.frame, "expiry", unit.scope, unit.index)
+            self.places.postpone(expiry, asked.expires)
+
+    def _expire(self, path: str) -> None:
+        """A question that nobody has answered in time is answered no."""
+        slot = self.state.slot(path)
+        assert slot.asked is not None
+        self.answer(Answered(path, "expired", "", "", slot.asked.digest, slot.generation))
 
     def next_timer(self) -> float | None:
         """Return when the next unit falls due (Unix seconds); a question that has been decided does not."""
@@ -291,28 +336,31 @@ class Agenda:
         return timers[0][0] if timers else None
 
     def _is_decided(self, unit: Unit) -> bool:
-        return unit.purpose == "ask" and unit.path not in self.waiting
+        return unit.purpose == "expiry" and unit.path not in self.waiting
 
     def wake(self) -> None:
-        """Make ready what has waited long enough; a question that nobody has answered is answered no."""
+        """Make ready what has waited long enough."""
         while (unit := self.places.due(self.now)) is not None:
-            if self._is_decided(unit):
-                continue
-            if unit.path in self.waiting:
-                asked = self.state.slot(unit.path).asked
-                assert asked is not None
-                generation = self.state.slot(unit.path).generation
-                self.answer(Answered(unit.path, "expired", "", "", asked.digest, generation))
-            else:
+            if unit.purpose != "expiry":
                 self.places.queue(unit)
+            elif not self._is_decided(unit):
+                self._expire(unit.path)
 
-    def hear(self, event: Answered) -> None:
-        """Somebody has decided: obey, if it is the question that is open, or one still to come."""
+    def hear(self, event: Answered) -> str:
+        """Obey a decision on the question that is open, or the first one to come; else say why not."""
         slot = self.state.slot(event.path)
-        if event.generation != slot.generation or slot.answer is not None:
-            return
-        if event.digest == (slot.asked.digest if slot.asked else ""):
-            self.answer(event)
+        if event.generation != slot.generation:
+            return "the step began anew since"
+        if slot.has_ended or slot.status == "running":
+            return f"the step is {slot.status}"
+        if slot.answer is not None or (slot.asked is None and self.state.early_answer(event.path)):
+            return "it was decided before"
+        if event.digest != (slot.asked.digest if slot.asked else "") and not _is_early(event, slot):
+            return "it is about another question"
+        if slot.asked is not None and (slot.asked.expires or inf) <= self.now:
+            return "the time of the question was over"
+        self.answer(event)
+        return ""
 
     def answer(self, event: Answered) -> None:
         """A person has decided, or nobody has in time."""
@@ -323,6 +371,12 @@ class Agenda:
             self.enqueue(unit)
 
     # ------------------------------------------------------------ workers
+
+    @property
+    def has_ready(self) -> bool:
+        """Whether something waits for nothing but a worker."""
+        threads, loop = self.places.ready
+        return bool(threads or loop or self.scopes.sources)
 
     def admit(self, room: Room) -> list[Unit]:
         """Take from what is ready as much as there is room for; what may not start any more is given up."""
@@ -430,11 +484,13 @@ class Agenda:
         self.record(Decided(unit.path, "when", yes))
         if scope is None:
             self._consider(unit.frame, unit.node, salvages=False)
-        elif yes:
+        elif not yes:
+            self.scopes.skip_item(unit)
+        elif unit.node.is_group:
+            self.scopes.begin_frame(scope, unit.index)
+        else:
             unit.purpose = "body"
             self.enqueue(unit)
-        else:
-            self.scopes.skip_item(unit)
 
     def _after_question(self, unit: Unit, question: Worded) -> None:
         path, slot = unit.path, self.state.slot(unit.path)
@@ -450,18 +506,18 @@ class Agenda:
         self.record(Asked(path, question.text, question.digest, expires))
         self._wait_for_answer(unit)
         if early is not None:
-            self.answer(early._replace(path=path, digest=question.digest))
+            self.answer(early._replace(path=path))
 
 
 # ---------------------------------------------------------------- the decision
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """What one turn makes true, and what it admits."""
+class Turn(NamedTuple):
+    """What one turn makes true, what it admits, and the fan-outs of which nobody takes an item any more."""
 
     events: list[Event]
     admitted: list[Unit]
+    over: list[str]
 
 
 def next_events(agenda: Agenda, outcomes: Iterable[Outcome], now: float, room: Room) -> Turn:
@@ -486,17 +542,17 @@ def next_events(agenda: Agenda, outcomes: Iterable[Outcome], now: float, room: R
             agenda.record(Reset("abort", START, agenda.state.generation + 1, names))
         agenda.record(StatusChanged(status, agenda.reason if status == agenda.stopping else ""))
     events, agenda.events = agenda.events, []
-    return Turn(events, admitted)
+    over, agenda.scopes.over = agenda.scopes.over, []
+    return Turn(events, admitted, over)
 
 
 def _admitted(agenda: Agenda, room: Room) -> list[Unit]:
     """Admit until there is no room, or nothing more; giving a step up may let others begin."""
     admitted: list[Unit] = []
-    while not agenda.stopping:
+    while agenda.has_ready and not agenda.stopping:
         more = agenda.admit(room.without(admitted) if admitted else room)
         admitted += more
-        agenda.settle()
-        if not more:
+        if not agenda.settle() and not more:
             break
     return admitted
 
@@ -509,14 +565,17 @@ def conclusion(agenda: Agenda) -> Status | None:
         return "completed"
     if agenda.stopping:
         return agenda.stopping
-    if agenda.next_timer() is not None and any(
-        u.path not in agenda.waiting for _, _, u in agenda.places.timers
-    ):
+    if any(unit.purpose != "expiry" for _, _, unit in agenda.places.timers):
         return None
     failed = any(fate in FAILED and not node.handled for node, fate in ends)
     if agenda.waiting and not failed:
         return "waiting"
     return "rejected" if agenda.rejected and _nothing_else_failed(agenda.state) else "failed"
+
+
+def _is_early(event: Answered, slot: Slot) -> bool:
+    """Tell whether a decision was given before a question, and covers the one that was asked meanwhile."""
+    return not event.digest and event.verdict == "approved" and slot.questions == 1
 
 
 def _nothing_else_failed(state: State) -> bool:

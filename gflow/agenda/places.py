@@ -82,7 +82,7 @@ class Places:
         while ready and len(taken) < most:
             unit = ready.popleft()
             if not is_wanted(unit):
-                self._let_in(unit)
+                self._let_in(self._limits_around(unit))
             elif (full := self.full_limit(unit.node.name, unit.frame)) is not None:
                 self.held.setdefault(full, deque()).append(unit)
             elif len(taken) >= careful and _has_effects(unit.node):
@@ -96,9 +96,10 @@ class Places:
     def leave(self, path: str) -> Unit:
         """A worker is done with a unit: its places in limited groups are free again."""
         unit = self.flying.pop(path)
-        for group in self._limits_around(unit):
+        around = self._limits_around(unit)
+        for group in around:
             self.in_limit[group] -= 1
-        self._let_in(unit)
+        self._let_in(around)
         return unit
 
     def full_limit(self, name: str, frame: Frame) -> str | None:
@@ -118,9 +119,9 @@ class Places:
         for group in self._limits_around(unit):
             self.in_limit[group] = self.in_limit.get(group, 0) + 1
 
-    def _let_in(self, unit: Unit) -> None:
-        """Let one unit that waits for a place try again, for each limited group around another."""
-        for group in self._limits_around(unit):
+    def _let_in(self, groups: Iterable[str]) -> None:
+        """Let one unit that waits for a place try again, for each of some limited groups."""
+        for group in groups:
             if self.held.get(group):
                 self.queue(self.held[group].popleft(), first=True)
 

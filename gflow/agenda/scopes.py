@@ -5,12 +5,10 @@ For an item that waits nothing is kept but its number: it is opened when there i
 
 from __future__ import annotations
 
-from collections import deque
-from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from gflow.events import Done, Skipped, Tripped
-from gflow.frames import FAILED, Fate, Frame, Scope, Unit, everything, per_item
+from gflow.frames import FAILED, Fate, Frame, Scope, Unit, everything
 from gflow.model import Node
 
 if TYPE_CHECKING:
@@ -18,12 +16,20 @@ if TYPE_CHECKING:
     from gflow.agenda.places import Room
 
 
+NOT_STARTED: Final = "NotStarted"
+"""The type of a failure of what has not begun, since a step that it needs has failed."""
+
+
 class Scopes:
-    """The open fan-outs and repeat groups of one run; `sources` are those that have items to open."""
+    """The open fan-outs and repeat groups of one run; `sources` are those that have items to open.
+
+    `over` are the paths of the fan-outs that have ended in the turn that is being taken.
+    """
 
     def __init__(self, agenda: Agenda) -> None:
         self.agenda = agenda
-        self.sources: deque[Scope] = deque()
+        self.sources: dict[Scope, None] = {}
+        self.over: list[str] = []
 
     def open(self, frame: Frame, node: Node) -> None:
         slot = self.agenda.state.slot(node.name + frame.suffix)
@@ -49,40 +55,45 @@ class Scopes:
         for index in range(scope.n) if slots else ():
             slot = slots.get(name + scope.suffix(index))
             scope.failed += slot is not None and slot.has_ended and slot.status == "failed"
-        scope.todo = (i for i in range(scope.n) if not self.agenda.state.has_ended(name + scope.suffix(i)))
+        self._move_to(scope, 0)
         self._feed_or_end(scope)
+
+    def _move_to(self, scope: Scope, index: int) -> None:
+        """Let the next item be the first from `index` on that has not ended before."""
+        name, has_ended = scope.node.name, self.agenda.state.has_ended
+        while index < scope.n and has_ended(name + scope.suffix(index)):
+            index += 1
+        scope.upcoming = index
 
     def _feed_or_end(self, scope: Scope) -> None:
         """See whether a fan-out has ended; if not, it may have a place among those that open items."""
-        following = None if scope.closed else next(scope.todo, None)
-        if following is not None:
-            scope.todo = chain((following,), scope.todo)
-            if scope not in self.sources:
-                self.sources.append(scope)
-        elif scope.flying == 0:
+        if scope.has_more:
+            self.sources[scope] = None
+        elif scope.flying == 0 and not scope.has_ended:
             self._scope_ended(scope)
 
     def feed(self, room: Room) -> None:
         """Open as many items as there is room for, and no more: those that wait cost nothing."""
-        for _ in range(len(self.sources)):
-            scope = self.sources.popleft()
-            while self._has_place(scope, room):
-                index = next(scope.todo, None)
-                if index is None:
-                    break
+        while self._feed_once(room):  # what it opens may be fan-outs with items, or may end at once
+            pass
+
+    def _feed_once(self, room: Room) -> bool:
+        """Open items of each open fan-out; tell whether there were any."""
+        has_opened = False
+        for scope in [*self.sources]:
+            self.sources.pop(scope, None)
+            while scope.has_more and self._has_place(scope, room):
+                index = scope.upcoming
+                self._move_to(scope, index + 1)
                 self._open_item(scope, index)
                 self.agenda.settle()
-            self._feed_or_end(scope) if scope.flying == 0 else self._keep(scope)
-
-    def _keep(self, scope: Scope) -> None:
-        following = None if scope.closed else next(scope.todo, None)
-        if following is not None:
-            scope.todo = chain((following,), scope.todo)
-            self.sources.append(scope)
+                has_opened = True
+            self._feed_or_end(scope)
+        return has_opened
 
     def _has_place(self, scope: Scope, room: Room) -> bool:
         each = scope.node.each
-        if scope.closed or (each and each.limit is not None and scope.flying >= each.limit):
+        if each and each.limit is not None and scope.flying >= each.limit:
             return False
         if self.agenda.places.full_limit(scope.node.name, scope.frame) is not None:
             return False
@@ -94,21 +105,20 @@ class Scopes:
 
     def _open_item(self, scope: Scope, index: int) -> None:
         scope.flying += 1
-        node = scope.node
-        if node.is_group:
-            self._begin_frame(scope, index)
-            return
-        unit = Unit(node, scope.frame, "body", scope, index)
-        if per_item(node):
-            answer = self.agenda.state.slot(unit.path).when
-            if answer is None:
-                unit.purpose = "when"
-            elif not answer:
-                self.skip_item(unit)
-                return
-        self.agenda.enqueue(unit)
+        unit = Unit(scope.node, scope.frame, "body", scope, index)
+        answer = self.agenda.state.slot(unit.path).when if scope.asks_per_item else True
+        if answer is None:
+            unit.purpose = "when"
+            self.agenda.enqueue(unit)
+        elif not answer:
+            self.skip_item(unit)
+        elif scope.node.is_group:
+            self.begin_frame(scope, index)
+        else:
+            self.agenda.enqueue(unit)
 
-    def _begin_frame(self, scope: Scope, index: int) -> None:
+    def begin_frame(self, scope: Scope, index: int) -> None:
+        """Let the members of a group begin, for one item or round."""
         level = self.agenda.levels[*scope.node.scope, scope.node.name]
         frame = Frame(level, self.agenda.state, scope.suffix(index), scope, index)
         for node in level.first:
@@ -121,7 +131,7 @@ class Scopes:
 
     def _begin_round(self, scope: Scope, number: int) -> None:
         scope.flying += 1
-        self._begin_frame(scope, number)
+        self.begin_frame(scope, number)
 
     def item_ended(self, scope: Scope, index: int, fate: Fate) -> None:
         scope.flying -= 1
@@ -154,7 +164,7 @@ class Scopes:
                 error = slot.error
                 frames: list[list[object]] = [[f.file, f.line, f.function, f.text] for f in error.frames]
                 return error.type, error.message, frames
-        return "NotStarted", "a step that it needs has failed", []
+        return NOT_STARTED, "a step that it needs has failed", []
 
     def after_round(self, scope: Scope, number: int) -> None:
         """A round is complete: ask whether it was the last, and begin the next if not."""
@@ -172,8 +182,9 @@ class Scopes:
 
     def _scope_ended(self, scope: Scope) -> None:
         """All items of a fan-out have ended."""
-        if scope in self.sources:
-            self.sources.remove(scope)
+        scope.has_ended = True
+        self.over.append(scope.path)
+        self.sources.pop(scope, None)
         if scope.failed <= scope.allowed:
             told = f", {scope.failed} failed" if scope.failed else ""
             self._scope_done(scope, f"{scope.n} item{'' if scope.n == 1 else 's'}{told}")

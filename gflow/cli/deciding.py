@@ -7,6 +7,7 @@ import anyio
 from gflow import approval, runner, session
 from gflow.cli import running
 from gflow.cli.words import Command, Parser, as_called, folder, parse, print_json, say
+from gflow.terminal import harmless
 
 
 def approve(arguments: list[str]) -> int:
@@ -36,17 +37,14 @@ def _decide(arguments: list[str], *, yes: bool) -> int:
     decided = anyio.run(
         lambda: approval.decide(options.run, options.step, settings, yes=yes, comment=options.comment)
     )
-    if options.resume:
+    if options.resume and not decided.heard:
         return running.drive(options, lambda s: runner.go_on(decided.run, {}, s))
     if options.json:
         print_json({"run": decided.run, "step": decided.path, "verdict": decided.verdict})
         return 0
-    asked = f": {decided.question}" if decided.question else ", before it has asked"
-    say(
-        as_called(
-            f"{decided.path} of run {decided.run} {decided.verdict}{asked} · gflow resume {decided.run}"
-        )
-    )
+    asked = f": {harmless(decided.question)}" if decided.question else ", before it has asked"
+    follows = "its process goes on with it" if decided.heard else f"gflow resume {decided.run}"
+    say(as_called(f"{decided.path} of run {decided.run} {decided.verdict}{asked} · {follows}"))
     return 0
 
 

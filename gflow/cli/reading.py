@@ -15,6 +15,7 @@ from typing import Any, Final, cast
 from gflow import documents, drawing, logs, ownership, progress, rollback, runner, session, terminal
 from gflow.checkpoint import Keys
 from gflow.cli.words import Command, Parser, folder, parse, prefix, print_json, say
+from gflow.errors import GflowError
 from gflow.events import (
     Adopted,
     Answered,
@@ -44,6 +45,13 @@ from gflow.stores.sqlite import SqliteStore
 
 FOLLOW: Final = 0.5
 """Seconds between two looks of `logs -f`."""
+NAMES: Final = 20
+"""The most steps that a line of `logs` names."""
+DECISIONS: Final = {
+    "retry": "is tried again", "next": "something stands in", "handled": "is taken as a value",
+    "stop": "stops", "abort": "aborts the run",
+}  # fmt: skip
+"""What a failure leads to, in words."""
 
 
 @contextmanager
@@ -119,7 +127,7 @@ def runs(arguments: list[str]) -> int:
     parser.add_store()
     options = parse(parser, arguments)
     with _store(options) as store:
-        listed = [_listed(options, row) for row in store.runs(options.n)] if store else []
+        listed = [_listed(options, store, row) for row in store.runs(options.n)] if store else []
     if options.json:
         print_json({"runs": [_listed_document(item) for item in listed]})
     else:
@@ -127,7 +135,7 @@ def runs(arguments: list[str]) -> int:
     return 0
 
 
-def _listed(options: argparse.Namespace, row: RunRow) -> terminal.Listed:
+def _listed(options: argparse.Namespace, store: Store, row: RunRow) -> terminal.Listed:
     """Liveness comes from the lock, never from a word in the store."""
     status, gone = row.status, None
     if status == "running":
@@ -136,7 +144,17 @@ def _listed(options: argparse.Namespace, row: RunRow) -> terminal.Listed:
             status, gone = "interrupted", owner.pid if owner else None
     started = datetime.fromtimestamp(row.created, UTC)
     seconds = None if row.ended is None else row.ended - row.created
-    return terminal.Listed(row.id, row.workflow, cast("Status", status), started, seconds, gone)
+    asks = _asking(store, row) if status == "waiting" else ()
+    return terminal.Listed(row.id, row.workflow, cast("Status", status), started, seconds, gone, asks)
+
+
+def _asking(store: Store, row: RunRow) -> tuple[str, ...]:
+    """Return the steps of a run that wait for an approval; none if its journal cannot be read."""
+    try:
+        state = State().fold(_rounds(store, row.id))
+    except GflowError:  # the list is not signed: it is shown all the same
+        return ()
+    return tuple(path for path, slot in state.slots.items() if slot.status == "waiting")
 
 
 def _listed_document(item: terminal.Listed) -> dict[str, Any]:
@@ -146,6 +164,7 @@ def _listed_document(item: terminal.Listed) -> dict[str, Any]:
         "status": item.status,
         "started": documents.time_of(item.started),
         "seconds": item.seconds,
+        "asks": list(item.asks),
     }
 
 
@@ -230,14 +249,15 @@ def _sentence(event: Event) -> str:  # noqa: C901, PLR0912  # one case for each 
         case Claimed():
             text = f"process {event.pid} on {event.host} runs it"
         case Started():
-            text = f"attempt {event.attempt} started"
+            text = f"attempt {event.attempt} started{', of what stands in' if event.rung else ''}"
         case Done():
             degraded = f"degraded: {event.degraded} · " if event.degraded else ""
             text = f"completed in {event.seconds:.3f} s · {degraded}{event.preview}".rstrip(" ·")
         case Tripped():
-            text = f"failed ({event.severity}, {event.decision}): {event.type}: {event.message}"
+            follows = DECISIONS.get(event.decision, event.decision)
+            text = f"failed ({event.severity}, {follows}): {event.type}: {event.message}"
         case Stopped():
-            text = "was ended"
+            text = f"was {event.status}"
         case Told():
             text = f"{event.who} says: {event.kind}"
         case Decided(_, "when", answer):
@@ -247,11 +267,12 @@ def _sentence(event: Event) -> str:  # noqa: C901, PLR0912  # one case for each 
         case Skipped():
             text = f"skipped: {event.why}"
         case Opened():
-            text = f"opened: {event.n} items"
+            text = terminal.count(event.n, "item")
         case Asked():
             text = f"asks: {event.text}"
         case Answered():
-            said = f"{event.verdict} by {event.who}" if event.who else event.verdict
+            alone = "nobody said yes in time" if event.verdict == "expired" else event.verdict
+            said = f"{event.verdict} by {event.who}" if event.who else alone
             text = f"{said}: {event.comment}" if event.comment else said
         case Reset():
             text = f"rollback to {event.to} begins: {', '.join(event.steps)}"
@@ -262,7 +283,7 @@ def _sentence(event: Event) -> str:  # noqa: C901, PLR0912  # one case for each 
         case Adopted():
             text = f"completed in run {event.run} · {event.preview}".rstrip(" ·")
         case Reverted():
-            text = f"begin anew: {', '.join(event.paths)}" if event.paths else ""
+            text = f"begin anew: {', '.join(terminal.some(event.paths, NAMES))}" if event.paths else ""
         case StatusChanged():
             text = f"run {event.status}{f' ({event.reason})' if event.reason else ''}"
     return text

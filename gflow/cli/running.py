@@ -17,8 +17,8 @@ from gflow.model import Graph, Run, Status
 from gflow.terminal import Terminal
 
 EXIT: Final[dict[Status, int]] = {
-    "completed": 0, "failed": 1, "waiting": 3, "rolled_back": 4, "rollback_incomplete": 5, "rejected": 6,
-    "cancelled": 7,
+    "completed": 0, "failed": 1, "waiting": 3, "rolled_back": 4, "rollback_incomplete": 5, "rolling_back": 5,
+    "rejected": 6, "cancelled": 7,
 }  # fmt: skip
 SIGNAL_EXIT: Final = {"SIGINT": 130, "SIGTERM": 143}
 

@@ -91,7 +91,7 @@ class Terminal:
 
     def listener(self, session: Session) -> Callable[[float, Sequence[Event]], None]:
         """Begin to follow a session; return what is to be told its rounds, after each commit."""
-        view = self._view = View(session, verbose=self._verbose)
+        view = self._view = View(session, verbose=self._verbose, command=self._command)
         return lambda at, events: self._hear(view, at, events)
 
     def say(self, text: str) -> None:

@@ -9,14 +9,16 @@ from math import ceil
 from typing import Final
 
 from gflow import progress
-from gflow.model import Run, Status, StepState, duration
+from gflow.model import ItemState, Run, Status, StepState, duration
 from gflow.terminal.lines import (
     AGAIN,
+    ASKS,
     BEGUN,
     DEGRADED,
     ENDED,
     FAILED,
     OK,
+    SKIPPED,
     Columns,
     done_text,
     error_text,
@@ -24,14 +26,17 @@ from gflow.terminal.lines import (
     title,
 )
 from gflow.terminal.summary import errors, follow_ups
-from gflow.terminal.text import clean, padded, widest
+from gflow.terminal.text import clean, padded, some, widest
 
 MARKS: Final[dict[Status, str]] = {
-    "completed": OK, "failed": FAILED, "running": BEGUN, "interrupted": ENDED,
+    "completed": OK, "failed": FAILED, "running": BEGUN, "interrupted": ENDED, "cancelled": ENDED,
+    "skipped": SKIPPED, "waiting": ASKS,
 }  # fmt: skip
 """What stands for the status of a step; the others, which have not begun, are a dot."""
 
 INDENTS: Final = 8
+ITEMS: Final = 10
+"""The most items of a step that have lines of their own."""
 WIDTH: Final = 80
 TIME: Final = 8
 """Columns for the seconds at the end of a bar."""
@@ -85,7 +90,26 @@ def _tree(run: Run) -> list[str]:
     for indent, step in placed:
         fewer = replace(columns, name=columns.name - len(indent))
         lines.append(indent + fewer.row(_mark(step), step.name, step.role, *_facts(step)).removeprefix("  "))
+        lines += [f"{indent}    {line}" for line in _items(step)]
     return lines
+
+
+def _items(step: StepState) -> list[str]:
+    """Return a line for each item of a fan-out that failed, runs or waits, and for each round; bounded."""
+    if step.items is None:
+        return []
+    told = [
+        f"{MARKS.get(item.status, '·')} {clean(path)}   {_item_text(item)}".rstrip()
+        for path, item in step.items.states.items()
+        if item.status in ("failed", "running", "waiting", "interrupted", "cancelled")
+    ]
+    return some(told, ITEMS) if len(told) > 1 or step.items.total > 1 else []
+
+
+def _item_text(item: ItemState) -> str:
+    if item.status == "failed" and item.error is not None:
+        return error_text(item.error.type, item.error.message)
+    return clean(item.preview or "")
 
 
 def _placed(run: Run) -> Iterator[tuple[int, StepState]]:
@@ -109,7 +133,14 @@ def _mark(step: StepState) -> str:
 def _facts(step: StepState) -> tuple[float | None, str]:
     """Return the seconds of a step's last attempt, and what it has to say."""
     if step.status == "completed":
-        return step.seconds if step.attempts else None, done_text(step.attempts, step.degraded, step.preview)
+        text = done_text(step.attempts, step.degraded, step.preview, step.stand_in)
+        return step.seconds if step.attempts else None, text
+    if step.status == "skipped":
+        return None, clean(f"skipped: {step.preview}" if step.preview else "skipped")
+    if step.status == "waiting" and step.preview:
+        return None, clean(step.preview)
+    if step.items is not None and step.status != "failed":
+        return step.seconds, clean(step.preview or "")
     if step.error is None:
         return step.seconds, done_text(step.attempts, None, None)
     attempts = f"{step.attempts} attempts · " if step.attempts > 1 else ""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from gflow.model import Graph, Node, duration
+from gflow.model import Graph, Node, Rung, duration
 from gflow.terminal.text import clean, count, first_line, padded, widest
 
 OK: Final = "✓"
@@ -17,6 +18,10 @@ BEGUN: Final = "▸"
 ENDED: Final = "■"
 """The mark of a step that was ended from outside."""
 UNDONE: Final = "↩"
+HANDED: Final = "↪"
+"""The mark of a step for which something else stands in."""
+SKIPPED: Final = "-"
+ASKS: Final = "?"
 
 NAME_MOST: Final = 40
 ROLE_MOST: Final = 24
@@ -74,24 +79,29 @@ def section_of(node: Node) -> str | None:
 def told_of(graph: Graph) -> list[Node]:
     """Return the steps that have a line when they complete: leaves, and groups whose body is the work.
 
-    A group that only joins its members is told of when it fails. In a workflow of groups alone, as in
-    progress, every step with a body counts as work.
+    A group that only joins its members is told of when it fails; one with items or rounds has a line when
+    all of them have ended. In a workflow of groups alone, as in progress, every step with a body counts as
+    work.
     """
     groups_alone = not graph.leaves()
     return [
         node
         for node in graph.nodes.values()
-        if not node.is_group or (not node.is_empty and (groups_alone or not node.members))
+        if not node.is_group or node.is_scope or (not node.is_empty and (groups_alone or not node.members))
     ]
 
 
 # ---------------------------------------------------------------- what became of a step
 
 
-def done_text(attempt: int, degraded: str | None, preview: str | None) -> str:
-    """Return what a completed step has to say; attempts are told from the second one on."""
+def done_text(attempt: int, degraded: str | None, preview: str | None, stand_in: str | None = None) -> str:
+    """Return what a completed step has to say; attempts are told from the second one on.
+
+    `stand_in` is what made the result in place of the step's own body.
+    """
     parts = [
-        f"attempt {attempt}" if attempt > 1 else "",
+        f"attempt {attempt}" if attempt > 1 and not stand_in else "",
+        f"by {clean(stand_in)}" if stand_in else "",
         f"degraded: {clean(degraded)}" if degraded else "",
         clean(preview or ""),
     ]
@@ -109,6 +119,42 @@ def failed_text(attempt: int, waits: Sequence[float], kind: str, message: str) -
 def again_text(attempt: int, wait: float, kind: str, message: str) -> str:
     """Return why a step is tried again, and in how many seconds."""
     return f"attempt {attempt} failed: {error_text(kind, message)}; again in {duration(wait)}"
+
+
+def handed_text(kind: str, message: str, rung: Rung) -> str:
+    """Return why a step has failed, and what stands in for it now."""
+    word = "degraded mode" if rung.degraded else "fallback"
+    return f"{word} {clean(rung.label)} after {error_text(kind, message)}"
+
+
+def fill_text(ended: int, total: int, failed: int, running: Sequence[str]) -> str:
+    """Return how far a fan-out is: `3/10 items, 1 failed · check[4], check[5]`."""
+    parts = [f"{ended}/{total} items" + (f", {failed} failed" if failed else ""), ", ".join(running)]
+    return " · ".join(filter(None, parts))
+
+
+# ---------------------------------------------------------------- questions
+
+
+def asked_text(text: str, seconds: float | None = None) -> str:
+    """Return a question; `seconds` is the time until no answer means no."""
+    late = "" if seconds is None else f" (no answer in {duration(max(0.0, seconds))} means no)"
+    return f"{clean(text)}{late}"
+
+
+def answered_text(verdict: str, who: str, comment: str) -> str:
+    """Return what became of a question: `approved by ann@host: looks good`."""
+    said = "nobody said yes in time" if verdict == "expired" else f"{verdict} by {clean(who)}"
+    return f"{said}: {clean(comment)}" if comment else said
+
+
+def to_decide(command: str, run: str, path: str) -> tuple[str, str]:
+    """Return the commands that say yes and no to what a step asks; its path is quoted for a shell."""
+    step = shlex.quote(clean(path))
+    return f"{command} approve {run} {step}", f"{command} reject {run} {step}"
+
+
+# ---------------------------------------------------------------- errors and times
 
 
 def error_text(kind: str, message: str) -> str:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from gflow.model import Status, duration
+from gflow.terminal.lines import to_decide
 from gflow.terminal.summary import RESUMABLE
 from gflow.terminal.text import clean, count, padded, widest
 
@@ -19,7 +20,7 @@ class Listed:
     """A run in a list.
 
     `seconds` is how long it took, None while it goes on. `gone` is the process that ran it and is dead
-    without having said how the run ended.
+    without having said how the run ended. `asks` are the steps that wait for an approval.
     """
 
     id: str
@@ -28,6 +29,7 @@ class Listed:
     started: datetime
     seconds: float | None = None
     gone: int | None = None
+    asks: tuple[str, ...] = ()
 
 
 def listing(runs: Sequence[Listed], now: datetime, command: str = "gflow") -> str:
@@ -45,12 +47,23 @@ def listing(runs: Sequence[Listed], now: datetime, command: str = "gflow") -> st
 
 
 def _rest(run: Listed, width: int, now: datetime, command: str) -> str:
-    go_on = f" · {command} resume {clean(run.id)}" if run.status in RESUMABLE else ""
+    go_on = _go_on(run, command)
     if run.gone is not None:
         return f"{run.status} (process {run.gone} is gone){go_on}"
     took = "" if run.seconds is None else duration(run.seconds)
     line = f"{padded(clean(run.status), width)}  {ago(run.started, now):>12}  {took:>7}"
     return f"{line}{go_on}".rstrip()
+
+
+def _go_on(run: Listed, command: str) -> str:
+    """Return the command that a run waits for."""
+    if run.status == "waiting" and run.asks:
+        first, *others = run.asks
+        more = f" (and {len(others)} more)" if others else ""
+        return f" · {to_decide(command, clean(run.id), first)[0]} --resume{more}"
+    if run.status == "waiting":
+        return f" · {command} show {clean(run.id)}"
+    return f" · {command} resume {clean(run.id)}" if run.status in RESUMABLE else ""
 
 
 def ago(then: datetime, now: datetime) -> str:

@@ -20,10 +20,11 @@ STYLES: Final = tuple(
     for pattern in (
         rf"{_STAMP}(?P<green>[✓+]) ",
         rf"{_STAMP}(?P<red>[✗x] .*)$",
-        rf"{_STAMP}(?P<yellow>[!↻~]) ",
+        rf"{_STAMP}(?P<yellow>[!↻~↪^?]) ",
+        rf"{_STAMP}(?P<dim>- .*)$",
         r" (?P<yellow>degraded: [^·]*)",
         rf"{_STAMP}(?P<bold>\w+( [·-] \d+ at once)?)$",
-        r"^(?:(?P<green>completed)|(?P<red>failed)|(?P<yellow>interrupted))\b",
+        r"^(?:(?P<green>completed)|(?P<red>failed|rejected|aborted)|(?P<yellow>interrupted|waiting))\b",
         r"(?P<dim>\(\d+\.\d% complete\)(, eta .*)?)$",
     )
 )

@@ -11,7 +11,8 @@ LENGTH: Final = 200
 """The most characters that a preview, a reason or an error takes on a line."""
 
 ASCII: Final = {
-    "✓": "+", "✗": "x", "↻": "~", "▸": ">", "■": "#", "↩": "<", "█": "#", "·": "-", "→": "->", "…": "...",
+    "✓": "+", "✗": "x", "↻": "~", "▸": ">", "■": "#", "↩": "<", "↪": "^", "█": "#", "·": "-", "→": "->",
+    "…": "...",
     "\N{EN DASH}": "-", "\N{MULTIPLICATION SIGN}": "x",
     **dict(zip("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "|/-\\|/-\\|/", strict=True)),
 }  # fmt: skip

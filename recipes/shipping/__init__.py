@@ -2,6 +2,7 @@
 
 wording       numbers with nouns, sizes, short paths
 tools         command-line tools, found beside Python first
+places        whether an address is on this machine
 git           the user's checkout, which is only read, and the clone in which a release is prepared
 project       what pyproject.toml and the folders say about a package
 versions      which number to raise, and raising it

@@ -41,6 +41,11 @@ class Candidate:
         return self.bump.tag
 
     @property
+    def destination(self) -> str:
+        """The branch that the commit is to be pushed to."""
+        return f"{self.clone.source.remote}/{self.clone.source.branch}"
+
+    @property
     def project(self) -> Project:
         """The package as it is to be released."""
         return Project.at(self.clone.path)

@@ -50,6 +50,11 @@ class Audit:
         return lock + self.vulnerabilities
 
     @property
+    def gap(self) -> str:
+        """Why nothing was scanned, if so."""
+        return self.unknown
+
+    @property
     def remarks(self) -> tuple[str, ...]:
         """That nothing was scanned, if so."""
         return (self.unknown,) if self.unknown else ()

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from gflow import CommandTimeout, Output, Refused, sh
+from recipes.shipping.places import is_here
 from recipes.shipping.tools import hiding
 
 PATIENCE = 10.0
@@ -109,6 +110,12 @@ class Checkout:
         for number, (key, value) in enumerate(pairs, first):
             settings |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
         return settings
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether what is pushed leaves this machine."""
+        urls = _ask(self.path, "remote", "get-url", "--push", "--all", self.remote).lines
+        return not urls or not all(map(is_here, urls))
 
     @property
     def remote_shown(self) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode, urlsplit
 
+from recipes.shipping.places import is_here
 from recipes.shipping.project import normal
 from recipes.shipping.tools import missing, run
 from recipes.shipping.wording import short
@@ -102,8 +103,8 @@ class Endpoint:
         """
         if self.ours:
             return ANYBODY, CREDENTIALS
-        on_this_machine = urlsplit(self.upload).hostname in ("127.0.0.1", "::1", "localhost")
-        return (ANYBODY, ()) if on_this_machine and not any(map(os.environ.get, CREDENTIALS)) else ({}, ())
+        is_given = any(map(os.environ.get, CREDENTIALS))
+        return (ANYBODY, ()) if is_here(self.upload) and not is_given else ({}, ())
 
     def _authorization(self) -> Mapping[str, str]:
         """Return the header that uv would send: a token is the password of the user `__token__`."""

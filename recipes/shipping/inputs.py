@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from recipes.shipping.git import Checkout
 from recipes.shipping.index import is_url
+from recipes.shipping.places import is_here
 from recipes.shipping.project import Project
 from recipes.shipping.tools import MissingTool, require_all
 
@@ -23,6 +24,13 @@ def check_inputs(repo: Path | None, index: str | None) -> None:
         raise ValueError("--repo without --index: there is no default; give --index URL or a folder")
     check_index(index)
     check_repo(repo)
+
+
+def reaches_others(repo: Path | None, index: str | None) -> bool:
+    """Say whether a release leaves this machine: by the remote of `repo`, or by the index."""
+    if repo is None or index is None:
+        return False
+    return Checkout.at(repo).is_shared or not is_here(index)
 
 
 def check_tools() -> None:

@@ -44,6 +44,11 @@ class Comparison:
         )
 
     @property
+    def gap(self) -> str:
+        """Why nothing was compared, if so."""
+        return self.missing
+
+    @property
     def remarks(self) -> tuple[str, ...]:
         """That nothing was compared, if so."""
         return (self.missing,) if self.missing else ()

@@ -46,6 +46,11 @@ class Review:
         )
 
     @property
+    def gap(self) -> str:
+        """Why the public API was not compared, if so."""
+        return "no earlier tag: there is no public API to compare with" if self.api is None else ""
+
+    @property
     def remarks(self) -> tuple[str, ...]:
         """What a maintainer should know and may release all the same."""
         if self.api is None:

@@ -41,6 +41,11 @@ class Scan:
         return (*self.secrets, *self.high)
 
     @property
+    def gap(self) -> str:
+        """Nothing: what is tracked can always be read."""
+        return ""
+
+    @property
     def remarks(self) -> tuple[str, ...]:
         """The other findings."""
         return self.others

@@ -53,6 +53,7 @@ def leave():
 def talk(ctx: Context):
     ctx.log("hello", "WARNING")
     ctx.degrade("no network")
+    ctx.progress(1.5, "done")
     sh("echo", "from a command")
     return ctx.key, ctx.workspace
 
@@ -76,11 +77,15 @@ class Listener:
         self.cancelled = False
         self.degraded: str | None = None
         self.logged: list[tuple[str, str]] = []
+        self.reached: list[tuple[float, str]] = []
         self.lines: list[tuple[StreamName, str]] = []
         self.running: list[Process] = []
 
     def log(self, level: str, message: str) -> None:
         self.logged.append((level, message))
+
+    def progress(self, fraction: float, message: str) -> None:
+        self.reached.append((fraction, message))
 
     def started(self, process: Process) -> None:
         self.running.append(process)
@@ -139,6 +144,7 @@ def test_a_body_tells_its_attempt(executor: Executor, bodies: ModuleType, tmp_pa
     context = Context(key="k3f9:step", workspace=tmp_path, _attempt=listener)
     assert called(executor, bodies.talk, listener, ctx=context) == ("k3f9:step", tmp_path)
     assert listener.logged == [("WARNING", "hello")]
+    assert listener.reached == [(1.0, "done")]
     assert listener.lines == [("stdout", "from a command")]
     assert listener.degraded == "no network"
     assert listener.running == []

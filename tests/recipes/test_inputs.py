@@ -25,6 +25,20 @@ def test_repo(foreign_repo: Repo, tmp_path: Path) -> None:
     assert foreign_repo.state() == before
 
 
+def test_ask(foreign_repo: Repo, tmp_path: Path) -> None:
+    """Somebody has to agree to what leaves this machine, by the index or by any URL that is pushed to."""
+    here = "http://127.0.0.1:9"
+    assert not Inputs().ask
+    assert not Inputs(repo=foreign_repo.path, index=here).ask
+    assert not Inputs(repo=foreign_repo.path, index=str(tmp_path)).ask
+    assert Inputs(repo=foreign_repo.path, index=here, ask=True).ask
+    assert Inputs(repo=foreign_repo.path, index="https://upload.example.org/legacy/").ask
+    foreign_repo.git("remote", "set-url", "--add", "--push", "origin", foreign_repo.remote)
+    assert not Inputs(repo=foreign_repo.path, index=here).ask
+    foreign_repo.git("remote", "set-url", "--add", "--push", "origin", "git@example.org:calc.git")
+    assert Inputs(repo=foreign_repo.path, index=here).ask
+
+
 def test_both_or_neither(foreign_repo: Repo) -> None:
     """Nothing is published by default, and the sample never to a real index."""
     with pytest.raises(ValueError, match="--repo without --index: there is no default"):

@@ -119,11 +119,35 @@ def test_resume_after_failed_deploy(  # fixtures
     first = ledger.read_text().split()
     assert first.count("deploy") == 3
     ledger.write_text("")
+    assert cli.main(["resume", "last", "--set", "index=https://upload.example.org/legacy/"]) == 2
+    assert "`ask` cannot be changed: `tag` completed with it" in capsys.readouterr().err
     assert cli.main(["resume", "last", "--set", f"index={index_url}"]) == 0
     assert ledger.read_text().split() == ["deploy", "announce", "ship", "release"]
     assert sorted(name for name in first if name in LEAVES) == sorted([*LEAVES[:-2], *["deploy"] * 3])
     assert [path.name for path in (tmp_path / "served").iterdir()] == ["calc-1.0.1-py3-none-any.whl"]
     assert shown(capsys)["steps"]["deploy"]["attempts"] == 4
+
+
+def test_a_release_that_others_see_is_asked_about(
+    project: Path, foreign_repo: Repo, index_url: str, capsys: Captured
+) -> None:
+    """Nothing leaves the machine before somebody agrees, who is told of every result that is degraded."""
+    before = foreign_repo.state()
+    words = ["recipes.release", "--repo", str(foreign_repo.path)]
+    assert cli.main([*words, "--index", "https://upload.example.org/legacy/"]) == 3
+    steps = shown(capsys)["steps"]
+    question = steps["tag"]["preview"]
+    assert question.startswith("Push calc 1.0.1 as commit ")
+    assert " to origin/main and publish it? It is fit to be released, 2 remarks, but not " in question
+    reasons = [step["degraded"] for step in steps.values() if step["degraded"]]
+    assert len(reasons) == 2
+    assert all(reason in question for reason in reasons)
+
+    assert cli.main(["reject", "last", "tag", "--comment", "wrong index", "--resume"]) == 6
+    assert foreign_repo.state() == before
+    assert cli.main(["resume", "last", "--set", f"index={index_url}"]) == 3
+    assert cli.main(["approve", "last", "tag", "--resume"]) == 0
+    assert foreign_repo.on_remote("tag", "--list").split() == ["v1.0.0", "v1.0.1"]
 
 
 KILLER = """

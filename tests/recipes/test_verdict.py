@@ -13,6 +13,7 @@ from recipes.shipping.verdict import Verdict
 class Report:
     blockers: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    gap: str = ""
 
 
 def test_passes() -> None:
@@ -20,6 +21,14 @@ def test_passes() -> None:
     verdict = Verdict.of(Report(remarks=("a",)), Report(), Report(remarks=("b", "c")))
     assert verdict.remarks == ("a", "b", "c")
     assert str(verdict) == "fit to be released, 3 remarks"
+
+
+def test_gaps() -> None:
+    """What could not be checked in full is part of what the verdict says."""
+    verdict = Verdict.of(Report(gap="no network"), Report(), Report(gap="no benchmarks"))
+    assert str(verdict) == (
+        "fit to be released, 0 remarks, but not checked in full: no network; no benchmarks"
+    )
 
 
 def test_refused() -> None:

@@ -12,15 +12,24 @@ from pathlib import Path
 from typing import Annotated, Any, assert_type
 
 from gflow import (
+    Approval,
+    Ask,
     Context,
+    Each,
+    Failed,
+    FirstOf,
     From,
     Input,
     Policy,
+    Previous,
     Refused,
+    Rejected,
     Retry,
     Secret,
     Step,
+    Until,
     Workflow,
+    WorkflowError,
     agent,
     parallel,
     stage,
@@ -111,6 +120,59 @@ def announce(there: Annotated[Tag, From(ship_there.tag)], wheel: Annotated[Wheel
     print(there, wheel)
 
 
+def is_small(build: Wheel) -> bool:
+    return build.size < 10
+
+
+def cached(url: str, failure: Failed) -> bytes:
+    return f"{url} {failure.type}".encode()
+
+
+def nothing() -> bytes:
+    return b""
+
+
+def is_published(publish: str) -> bool:
+    return bool(publish)
+
+
+@task(when=is_small, fallback=["code-reviewer", cached], degraded=nothing, attempts=2)
+async def download(url: Input[str]) -> bytes:
+    return url.encode()
+
+
+@task
+def regions() -> list[str]:
+    return ["eu", "us"]
+
+
+@task
+def check(region: Annotated[str, Each(regions, limit=2, key=str.lower, tolerate="10%")]) -> int:
+    return len(region)
+
+
+@task
+def publish(
+    check: list[int | Failed | None],
+    wheel: Annotated[Wheel, FirstOf(build_there, build)],
+    answer: Annotated[Approval | Rejected, Ask("Publish {build.size}?", when=is_small, timeout=3600)],
+) -> str:
+    if isinstance(answer, Rejected):
+        raise WorkflowError("no", severity="high")
+    failed = [each for each in check if isinstance(each, Failed)]
+    if failed:
+        failed[0].reraise()
+    return f"{wheel.size} {answer.who} {answer.at} {answer.comment} {answer.asked}"
+
+
+@stage(repeat=Until(is_published, max=3), when=is_small)
+def rounds(publish: str, again: Annotated[str | None, Previous()] = None) -> str:
+    return publish + (again or "")
+
+
+Workflow(on_exhausted="abort")
+
+
 def notifiers_are_typed() -> None:
     """A notifier is made of words that checkers know, or is a function of a notice."""
     post = Post(Secret("env:HOOK"), headers={"X-Key": ("Bearer ", Secret("env:TOKEN"))}, on=["failed"])
@@ -174,6 +236,29 @@ def after_no_list() -> str:
     return ""
 
 
+@task(repeat=Until(is_small))  # type: ignore[call-overload, untyped-decorator]  # pyright: ignore[reportCallIssue, reportUntypedFunctionDecorator]
+def repeated_leaf() -> str:
+    return ""
+
+
+@task(when="is_small")  # type: ignore[call-overload, untyped-decorator]  # pyright: ignore[reportArgumentType]
+def condition_as_text() -> str:
+    return ""
+
+
+@task(fallback=3)  # type: ignore[call-overload, untyped-decorator]  # pyright: ignore[reportArgumentType]
+def fallback_as_number() -> str:
+    return ""
+
+
+@task
+def each_of_a_name(region: Annotated[str, Each("regions")]) -> str:  # pyright: ignore[reportArgumentType]
+    return region
+
+
+Ask("Publish?", timeout="1 h")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+Until(is_small, max="3")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+Workflow(on_exhausted="abrot")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 Policy(severity={ConnectionError: "hgih"})  # type: ignore[dict-item]  # pyright: ignore[reportArgumentType]
 Policy(severity={"ConnectionError": "low"})  # type: ignore[dict-item]  # pyright: ignore[reportArgumentType]
 Workflow(durability="ful")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

@@ -31,6 +31,7 @@ from gflow.executors.process.channel import (
     Logged,
     Message,
     Raised,
+    Reached,
     Request,
     Returned,
     Started,
@@ -120,6 +121,8 @@ class _Conversation:
                 self._attempt.line(stream, text)
             case Logged(level, text):
                 self._attempt.log(level, text)
+            case Reached(fraction, text):
+                self._attempt.progress(fraction, text)
             case Started(process):
                 self._commands[process.pid] = process
             case Ended(pid):

@@ -45,6 +45,13 @@ class Logged(NamedTuple):
     message: str
 
 
+class Reached(NamedTuple):
+    """The body said through its context how far it is."""
+
+    fraction: float
+    message: str
+
+
 class Line(NamedTuple):
     """A command of the body put out a line."""
 
@@ -79,7 +86,7 @@ class Raised(NamedTuple):
     frames: list[list[Any]]
 
 
-Message = Request | Learned | Logged | Line | Started | Ended | Returned | Raised
+Message = Request | Learned | Logged | Reached | Line | Started | Ended | Returned | Raised
 
 
 class Channel:

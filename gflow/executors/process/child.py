@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from socket import socket
 from threading import Thread
+from time import monotonic
 from types import FrameType
-from typing import Any
+from typing import Any, Final
 
 from gflow import failure, processes, secret
 from gflow.checkpoint import dumps
@@ -28,11 +29,15 @@ from gflow.executors.process.channel import (
     Logged,
     Message,
     Raised,
+    Reached,
     Request,
     Returned,
     Started,
 )
 from gflow.shell import Process, StreamName, watcher
+
+DRAWN: Final = 0.1
+"""Seconds between two messages that say how far the body is."""
 
 
 class ChildAttempt:
@@ -45,12 +50,19 @@ class ChildAttempt:
         self._request = request
         self._told = request.secrets
         self._running: list[Process] = []
+        self._said_at = float("-inf")
 
     def descriptor(self) -> int | None:
         return self._request.lock
 
     def log(self, level: str, message: str) -> None:
         self.tell(Logged(level, message))
+
+    def progress(self, fraction: float, message: str) -> None:
+        """Tell the parent, which draws; what comes between two drawings stays here."""
+        if (now := monotonic()) - self._said_at >= DRAWN or fraction >= 1:
+            self._said_at = now
+            self.tell(Reached(fraction, message))
 
     def line(self, stream: StreamName, text: str) -> None:
         self.tell(Line(stream, text))
