@@ -24,6 +24,9 @@ from recipes.shipping.versions import Part, raise_version
 NOBODY = "http://127.0.0.1:9"
 """A port that is closed everywhere: discard (RFC 863)."""
 
+WORKERS = ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID")
+"""What tells a pytest that it is one of several: a candidate's own tests are not, and measure."""
+
 AUTHOR = ("-c", "user.name=Calc Author", "-c", "user.email=calc@localhost")
 
 
@@ -34,7 +37,7 @@ def _surroundings() -> Iterator[None]:
         patch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
         patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
         patch.setenv(SERVICE_VARIABLE, NOBODY)
-        for name in (*CREDENTIALS, *DESTINATIONS):
+        for name in (*CREDENTIALS, *DESTINATIONS, *WORKERS):
             patch.delenv(name, raising=False)
         patch.setattr(performance, "ROUNDS", 1)
         yield
