@@ -123,15 +123,33 @@ def entries(state: State, steps: Iterable[str], to: str = START) -> tuple[Entry,
         and (name := step_of(path)) in outlines
         and is_reached(path)
     ]
-    return tuple(_entry(*each) for each in sorted(begun, key=_urgency, reverse=True))
+    groups = {step.name: step.group for step in state.outline}
+    begun.sort(key=lambda each: _urgency(state, groups, each), reverse=True)
+    return tuple(_entry(*each) for each in begun)
 
 
-def _urgency(begun: tuple[str, Slot, Outline]) -> tuple[bool, int]:
-    """What has no outcome comes first. A failure has one, that others may have taken as a value."""
-    slot = begun[1]
-    if slot.done is None and slot.status != "failed":
-        return True, slot.began or 0
-    return False, slot.began or 0 if slot.done is None else slot.done
+def _urgency(
+    state: State, groups: Mapping[str, str | None], begun: tuple[str, Slot, Outline]
+) -> tuple[bool, int]:
+    """What has no outcome comes first, since nothing is built on it.
+
+    A failure has one, that others may have taken as a value; so has what is in a group that has failed.
+    """
+    path, slot, _ = begun
+    if slot.done is not None:
+        return False, slot.done
+    return slot.status != "failed" and not _is_in_a_failure(state, groups, path), slot.began or 0
+
+
+def _is_in_a_failure(state: State, groups: Mapping[str, str | None], path: str) -> bool:
+    at = coordinates(path)
+    group = groups.get(step_of(path))
+    while group is not None:
+        instances = (group + "".join(at[:depth]) for depth in range(len(at) + 1))
+        if any(each in state.slots and state.slots[each].handled for each in instances):
+            return True
+        group = groups.get(group)
+    return False
 
 
 def _entry(path: str, slot: Slot, step: Outline) -> Entry:

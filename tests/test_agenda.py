@@ -10,11 +10,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gflow import Each, runner
+from gflow import Approval, Ask, Each, Failed, runner
 from gflow.agenda import Agenda, Ended, Outcome, Raised, Room, Succeeded, next_events
 from gflow.decorators import AnyStep, parallel, stage, task
-from gflow.events import Decided, Done, Event, Opened, Ref, Started, StatusChanged, Tripped
+from gflow.events import (
+    Claimed,
+    Decided,
+    Done,
+    Event,
+    Opened,
+    Ref,
+    Reset,
+    Reverted,
+    Skipped,
+    Started,
+    StatusChanged,
+    Tripped,
+)
 from gflow.model import Graph, Node, Retry
+from gflow.progress import outline
 from gflow.state import State
 
 PLENTY = Room(threads=100, ahead=100, loop=100)
@@ -373,3 +387,173 @@ def test_a_fan_out_ends_once() -> None:
     assert [event.path for event in turn.events if isinstance(event, Done)] == ["double"]
     assert turn.over == ["double"]
     assert status(turn.events) == "completed"
+
+
+# ---------------------------------------------------------------- found by the simulation of crashes
+
+
+def taken_over(graph: Graph, state: State) -> Agenda:
+    """Let the process die, and another one go on."""
+    state.apply(0.0, Claimed("host", 1))
+    state.apply(0.0, StatusChanged("running"))
+    return Agenda(graph, state)
+
+
+def test_a_question_that_is_tried_again_is_asked_before_its_step_begins() -> None:
+    """Where the condition of a question failed, and the process died, the step does not begin unasked."""
+
+    @task(attempts=Retry(3, base=10.0))
+    def ship(ok: Annotated[Approval, Ask("Ship?", when=lambda: True)]) -> int:
+        return 1
+
+    graph = runner.compile(ship)
+    state = State()
+    agenda = Agenda(graph, state)
+    assert [unit.purpose for unit in next_events(agenda, [], 0.0, PLENTY).admitted] == ["ask"]
+    next_events(agenda, [failed("ship", "low")], 1.0, PLENTY)
+    agenda = taken_over(graph, state)
+    assert next_events(agenda, [], 1.0, PLENTY).admitted == []
+    assert [unit.purpose for unit in next_events(agenda, [], 100.0, PLENTY).admitted] == ["ask"]
+
+
+def test_fan_outs_in_fan_outs_go_on_where_nothing_else_can() -> None:
+    """Items that are open again are looked at for fan-outs of their own, in the same turn."""
+
+    @task
+    def rows() -> list[list[int]]:
+        return [[1]]
+
+    @task
+    def cells(row: list[int]) -> list[int]:
+        return row
+
+    @task
+    def square(cell: Annotated[int, Each(cells)]) -> int:
+        return cell
+
+    @stage
+    def each_row(row: Annotated[list[int], Each(rows)], cells: list[int], square: list[int]) -> int:
+        return 1
+
+    @stage
+    def flow(rows: list[list[int]], each_row: list[int]) -> None: ...
+
+    graph = runner.compile(flow)
+    state = State()
+    for event in (
+        Done("rows", Ref(1, 0, 1, "tag"), "", 0.0), Opened("each_row", 1),
+        Done("cells[0]", Ref(1, 0, 1, "tag"), "", 0.0), Opened("square[0]", 1),
+    ):  # fmt: skip
+        state.apply(0.0, event)
+    assert started(next_events(taken_over(graph, state), [], 0.0, PLENTY).events) == ["square[0][0]"]
+
+
+def handled_group() -> AnyStep:
+    """A group whose failure is a value, after a step of its workflow; and one that reads it."""
+
+    @task
+    def before() -> int:
+        return 1
+
+    @task
+    def tests() -> int:
+        return 1
+
+    @task
+    def more() -> int:
+        return 1
+
+    @stage
+    def checks(tests: int, more: int) -> int:
+        return 1
+
+    @task
+    def report(checks: int | Failed) -> int:
+        return 1
+
+    @task
+    def late(more: int | Failed) -> int:
+        return 1
+
+    @stage
+    def flow(before: int, checks: int | Failed, report: int, late: int) -> int:
+        return 1
+
+    return flow
+
+
+def test_a_group_that_has_not_begun_has_no_outcome() -> None:
+    """Where a step before it failed, a group whose failure is a value runs when the run goes on."""
+    graph = runner.compile(handled_group())
+    state = State()
+    agenda = Agenda(graph, state)
+    next_events(agenda, [], 0.0, PLENTY)
+    next_events(agenda, [failed("before")], 1.0, PLENTY)
+    assert not state.has_ended("checks")
+
+
+def test_nobody_waits_for_what_is_in_a_group_that_has_failed() -> None:
+    """A resumed run gives up what had not begun in a group whose failure was taken as a value."""
+    graph = runner.compile(handled_group())
+    state = State()
+    agenda = Agenda(graph, state)
+    next_events(agenda, [], 0.0, PLENTY)
+    next_events(agenda, [done("before")], 1.0, PLENTY)
+    next_events(agenda, [failed("tests")], 2.0, PLENTY)
+    assert state.has_ended("checks")
+    agenda = taken_over(graph, state)
+    assert started(next_events(agenda, [], 3.0, PLENTY).events) == ["report"]
+    assert started(next_events(agenda, [done("report")], 4.0, PLENTY).events) == ["late"]
+
+
+def test_a_question_about_a_failed_step_is_not_asked() -> None:
+    """What a question shows is needed: if that has failed, the step does not start."""
+
+    @task
+    def build() -> int:
+        return 1
+
+    @task
+    def ship(ok: Annotated[Approval, Ask("Ship {build}?")]) -> int:
+        return 1
+
+    @parallel
+    def flow(build: int, ship: int) -> None: ...
+
+    agenda = Agenda(runner.compile(flow), State())
+    next_events(agenda, [], 0.0, PLENTY)
+    turn = next_events(agenda, [failed("build")], 1.0, PLENTY)
+    assert turn.admitted == []
+    assert status(turn.events) == "failed"
+
+
+def test_what_a_rollback_keeps_is_not_skipped_again() -> None:
+    """A group keeps its condition's answer if something in it is kept; what was skipped stays so, once."""
+
+    @task
+    def one() -> int:
+        return 1
+
+    @task
+    def two() -> int:
+        return 1
+
+    @stage(when=lambda: False)
+    def inner(one: int | None, two: int | None) -> None: ...
+
+    @stage
+    def flow(inner: None) -> None: ...
+
+    graph = runner.compile(flow)
+    state = State()
+    state.outline = outline(graph)
+    for event in (
+        Decided("inner", "when", False), Skipped("inner", ""), Skipped("one", ""), Skipped("two", ""),
+        Reset("rollback", "two", 1, ["flow", "inner"]), StatusChanged("rolling_back"),
+        Reverted(["flow", "inner"]), StatusChanged("rolled_back"),
+    ):  # fmt: skip
+        state.apply(0.0, event)
+    turn = next_events(taken_over(graph, state), [], 0.0, PLENTY)
+    assert [event for event in turn.events if isinstance(event, Skipped | Decided)] == [
+        Skipped("inner", "its condition says no")
+    ]

@@ -12,10 +12,10 @@ import pytest
 import gflow
 from gflow import cli, rollback, runner, session
 from gflow.errors import UsageError
-from gflow.events import Outline
+from gflow.events import Done, Outline, Started, Tripped
 from gflow.journal import Journal
 from gflow.model import Kind, Run
-from gflow.rollback import Order, reach
+from gflow.rollback import Order, entries, reach
 from gflow.state import State
 from gflow.testing import run_in_memory
 
@@ -315,6 +315,7 @@ OF_A = {"each", "each[a]", "fix[a]", "fix[a]~1", "fix[a]~2", "try_it[a]~1", "try
         ("fix[a]~1", False, {"fix[a]", "fix[a]~2", "try_it[a]~2", "each", "each[a]", "end"}),
         ("try_it[a]~1", False, OF_A - {"try_it[a]~1"}),
         ("try_it[a]~2", False, {"fix[a]", "fix[a]~2", "each", "each[a]", "end"}),
+        ("try_it", False, {*PATHS[1:4], *PATHS[10:13], "try_it[a]~2", "try_it[b]~2", "end"}),
         ("each[a]", False, {"end"}),
         ("each", True, set(PATHS) - {"rows"}),
     ],
@@ -351,3 +352,26 @@ def test_an_undo_in_memory_gets_its_item() -> None:
 
     assert run_in_memory(burn).status == "rolled_back"
     assert undone == [("made 2", 2), ("made 1", 1)]
+
+
+def test_what_was_made_from_a_failure_is_taken_back_before_it() -> None:
+    """A failure that others took as a value stands in the order of ends, and not among what has none."""
+    state = State()
+    state.outline = [step("risky"), step("report", "risky"), step("open", "report")]
+    for event in (
+        Started("risky", 1), Tripped("risky", "ValueError", "no", [], "medium", "handled", None, 0.0),
+        Started("report", 1), Done("report", None, "", 0.0), Started("open", 1),
+    ):  # fmt: skip
+        state.apply(0.0, event)
+    found = entries(state, ["risky", "report", "open"])
+    assert [entry.path for entry in found] == ["open", "report", "risky"]
+
+
+def test_a_step_in_rounds_is_built_on_all_of_the_round_before() -> None:
+    """Of an undo that stays failed in a repeat group, everything in the group is held back."""
+    steps = [
+        step("base"), step("left", "base", group="fix", scope=["fix"]),
+        step("right", group="fix", scope=["fix"]),
+        step("fix", joins=("left", "right"), scope=["fix"], repeats=True),
+    ]  # fmt: skip
+    assert Order(steps).before("right") >= {"left", "right", "base"}

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import pytest
 
-from gflow import Each, FirstOf, parallel, stage, task
+from gflow import Each, FirstOf, Until, parallel, stage, task
 from gflow.testing import run_in_memory
 
 
@@ -255,3 +255,40 @@ def test_a_condition_on_a_fan_out_group_that_takes_the_item_skips_items() -> Non
     run = run_in_memory(flow)
     assert run.status == "completed", run.errors
     assert run.results["flow"] == ([None, 20, None], [None, 2, None])
+
+
+def test_what_the_last_round_has_skipped_is_skipped_from_outside() -> None:
+    """Who reads a member of a repeat group reads its last round: a skip there travels like any other."""
+
+    @task(when=lambda: False)
+    def fast() -> int:
+        return 1
+
+    @task
+    def full() -> int:
+        return 2
+
+    @stage(repeat=Until(lambda full: True, max=3))
+    def rounds(fast: int | None, full: int) -> int:
+        return full
+
+    @task
+    def needs(fast: int) -> int:
+        return fast
+
+    @task
+    def does_without(fast: int = 7) -> int:
+        return fast
+
+    @task
+    def first(one: Annotated[int, FirstOf(fast, full)]) -> int:
+        return one
+
+    @stage
+    def flow(rounds: int, needs: int | None, does_without: int, first: int) -> tuple[object, ...]:
+        return needs, does_without, first
+
+    run = run_in_memory(flow)
+    assert run.status == "completed", run.errors
+    assert run.results["flow"] == (None, 7, 2)
+    assert run.steps["needs"].status == "skipped"

@@ -126,6 +126,8 @@ class Agenda:
         if name in frame.fates:  # it ended before this process; a member may still have to run
             if frame.fates[name] == "done" and not node.is_scope:
                 self._open_members(frame, node)
+            elif frame.fates[name] == "failed" and node.is_group and not node.is_scope:
+                self._give_up(frame, node)  # whoever waits for something in it waits in vain
             return
         if name == frame.level.scope:
             self._enter_group(frame, node)

@@ -62,7 +62,10 @@ Verdict = Literal["holds", "broken", "skipped", "error"]
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of one proof, with or without a mutation; `text` tells a violation."""
+    """What came of one proof, with or without a mutation.
+
+    `text` tells a violation, or what else there is to show.
+    """
 
     proof: Proof
     mutation: Mutation | None
@@ -112,6 +115,7 @@ def _examine(proof: Proof, mutation: Mutation | None, count: int, folder: Path) 
     try:
         with mutation.applied() if mutation else nullcontext():
             done = proof.check(count)
+            text = proof.told()
     except Violation as error:
         verdict, text = "broken", str(error)
     except Skipped as error:
@@ -192,6 +196,11 @@ def main(arguments: Sequence[str]) -> int:
         parser.error(f"no such test: {', '.join(unknown)}")
     results = examine([each for each in PROOFS if each.name in (options.names or [each.name])], options.level)
     print(f"\n{table(results)}")
+    for result in results:
+        if result.verdict == "holds" and result.text and result.mutation is None:
+            print(
+                f"\n{result.proof.name}: how often a process died while its run used a feature\n{result.text}"
+            )
     bad = [result for result in results if not result.is_good]
     for result in bad:
         print(f"\n{complaint(result)}")

@@ -6,23 +6,26 @@ import os
 import shutil
 import tempfile
 from contextlib import closing
+from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Final
 
 import anyio
 
-from gflow import cli, runner
+from gflow import approval, cli, runner
 from gflow.events import StatusChanged, decode
 from gflow.model import Run
 from gflow.rollback import START
 from gflow.stores.sqlite import SqliteStore
 from tests.crash import mutations
 from tests.crash.children import call
-from tests.crash.golden import workflow
+from tests.crash.golden import practice, workflow
 from tests.crash.golden.write import HERE, STORES, settings
 from tests.crash.proof import Proof, Violation
 
 UNDOING: Final = ("rolling_back", "rollback_incomplete")
+ASKING: Final = ("waiting", "rejected", "aborted")
 UNDONE: Final = ("rolled_back", *UNDOING)
 
 
@@ -39,7 +42,7 @@ def check(count: int) -> int:
 
 def _examine(status: str, folder: Path) -> None:
     os.environ.update(GFLOW_KEY=(HERE / "key").read_text(), GOLDEN_BY="later", GOLDEN_GATE="", GOLDEN_UNDO="")
-    if (said := _status(folder)) != status:
+    if (said := _status(folder)) != ("rolled_back" if status == "aborted" else status):
         raise Violation(f"the golden store of {status} says {said}")
     for command in (["runs"], ["show", "last"], ["logs", "last"]):
         if cli.main([*command, "--store", str(folder)]) != 0:
@@ -48,11 +51,28 @@ def _examine(status: str, folder: Path) -> None:
         undone = anyio.run(runner.roll_back, "last", START, settings(folder))
         if undone.status != "rolled_back":
             raise Violation(f"{status}: the rollback ends as {undone.status}")
-    _judge(status, anyio.run(_go_on, folder))
+    if status in ASKING:
+        _judge_practice(status, folder)
+    else:
+        _judge(status, anyio.run(_go_on, folder, workflow))
 
 
-async def _go_on(folder: Path) -> Run:
-    return await runner.go_on("last", {}, settings(folder), workflow=workflow)
+async def _go_on(folder: Path, module: ModuleType) -> Run:
+    return await runner.go_on("last", {}, settings(folder), workflow=module)
+
+
+def _judge_practice(status: str, folder: Path) -> None:
+    """It asks, or asks anew; with a yes it is completed, and what was complete is not done again."""
+    if status != "waiting" and (run := anyio.run(_go_on, folder, practice)).status != "waiting":
+        raise Violation(f"{status}: the run does not ask: it is {run.status}")
+    anyio.run(partial(approval.decide, yes=True), "last", "ship", settings(folder))
+    run = anyio.run(_go_on, folder, practice)
+    if run.status != "completed" or run.results["practice"] != ["a", "b roughly"]:
+        raise Violation(f"{status}: the run is {run.status}: {'; '.join(map(str, run.errors))}")
+    if (by := run.value("first")["by"]) != "later" and status == "aborted":
+        raise Violation(f"{status}: what was undone stands, written by {by}")
+    if by == "later" and status != "aborted":
+        raise Violation(f"{status}: the first step was done again")
 
 
 def _judge(status: str, run: Run) -> None:

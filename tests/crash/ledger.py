@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from gflow import Context
+from gflow.events import coordinates, step_of
 from gflow.model import Graph, Run
 from tests.crash.proof import Violation
+
+WORDS: Final = ("failed", "approved", "rejected", "expired", "not asked")
+"""Tokens that name no execution: a failure that was taken as a value, an answer that a step got."""
 
 
 @dataclass
@@ -26,7 +31,7 @@ class Made:
     """What a step returns. `seen` are the tokens of what it was made from.
 
     `marks` is there to be spoilt: whoever gets the value writes its name there, which nobody else and
-    no resumed run may ever see. `ballast` makes the value large.
+    no resumed run may ever see. `ballast` makes the value large. `index` is its number in a list of items.
     """
 
     step: str
@@ -34,12 +39,14 @@ class Made:
     seen: dict[str, str]
     marks: list[str] = field(default_factory=list)
     ballast: bytes = b""
+    index: int | None = None
 
 
 class Line(NamedTuple):
     """One execution of a body, from its very beginning; `marks` are those that it should not have seen.
 
-    An undo's line is written when it has taken its step back; `seen` has the value that it was given.
+    An undo's line is written when it has taken its step back; `seen` has the value that it was given. What
+    was done is forgotten when a step begins anew that had run on a failure.
     """
 
     step: str
@@ -49,7 +56,7 @@ class Line(NamedTuple):
     token: str
     seen: dict[str, str]
     marks: list[str]
-    act: Literal["do", "undo"] = "do"
+    act: Literal["do", "undo", "forget"] = "do"
 
 
 # ---------------------------------------------------------------- writing
@@ -80,24 +87,28 @@ def write_to(sink: Callable[[Line], None]) -> None:
     _write = sink
 
 
-def perform(ctx: Context, *given: Made | None, ballast: int = 0) -> Made:
-    """Do what every step of these tests does: write a line, and return what it was made from."""
+def perform(
+    ctx: Context, *given: Made | None, ballast: int = 0, words: Mapping[str, str] | None = None
+) -> Made:
+    """Do what every step of these tests does: write a line, and return what it was made from.
+
+    `words` are what else it was given: failures by their steps, answers by the path of who asked.
+    """
     values = [value for value in given if value is not None]
-    line = Line(
-        ctx.step, ctx.generation, ctx.attempt, ctx.key, secrets.token_hex(4),
-        {value.step: value.token for value in values}, [mark for value in values for mark in value.marks],
-    )  # fmt: skip
+    seen = {value.step: value.token for value in values} | dict(words or {})
+    marks = [mark for value in values for mark in value.marks]
+    line = Line(ctx.path, ctx.generation, ctx.attempt, ctx.key, secrets.token_hex(4), seen, marks)
     _write(line)
     for value in values:
-        value.marks.append(ctx.step)
-    return Made(ctx.step, line.token, line.seen, ballast=bytes(ballast))
+        value.marks.append(ctx.path)
+    return Made(ctx.path, line.token, line.seen, ballast=bytes(ballast))
 
 
 def take_back(ctx: Context, value: Made | None) -> None:
     """Do what every undo of these tests does: write a line."""
     seen = {value.step: value.token} if value else {}
     _write(
-        Line(ctx.step, ctx.generation, ctx.attempt, ctx.key, "", seen, value.marks if value else [], "undo")
+        Line(ctx.path, ctx.generation, ctx.attempt, ctx.key, "", seen, value.marks if value else [], "undo")
     )
 
 
@@ -119,7 +130,7 @@ def audit(lines: Sequence[Line], begun: Mapping[str, int] | None = None) -> None
 
     - Once a consumer of A has begun, A is acknowledged, and never runs again in that generation.
     - Attempt numbers rise; `begun` are those that were used before the first line.
-    - The key is that of the step and the generation, at every attempt.
+    - The key is that of the step, the generation and the rung, at every attempt.
     - Consumers see what the last execution of A made, and nobody sees what another consumer did to it.
     """
     attempts: dict[tuple[str, int], int] = {(step, 0): number for step, number in (begun or {}).items()}
@@ -131,12 +142,14 @@ def audit(lines: Sequence[Line], begun: Mapping[str, int] | None = None) -> None
             raise Violation(f"{step} ran again in generation {generation} after {used[place]} had used it")
         if line.attempt <= attempts.get(place, 0):
             raise Violation(f"{step} ran twice as attempt {line.attempt}")
-        if not line.key.endswith(f":{step}:g{generation}"):
+        if not _without_rung(line.key).endswith(f":{step}:g{generation}"):
             raise Violation(f"{step} ran in generation {generation} under the key {line.key}")
         if line.marks:
             raise Violation(f"{step} got a value that {line.marks} had changed")
         for producer, token in line.seen.items():
             made = last.get(producer)
+            if token in WORDS:
+                continue
             if made is not None and made.token != token:
                 raise Violation(f"{step} saw a value of {producer} that does not stand: {token}")
             used[producer, made.generation if made else 0] = step
@@ -144,32 +157,63 @@ def audit(lines: Sequence[Line], begun: Mapping[str, int] | None = None) -> None
         last[step] = line
 
 
-def audit_undos(lines: Sequence[Line], later: Mapping[str, set[str]], undoable: AbstractSet[str]) -> set[str]:
-    """Raise Violation if undos break a promise; return the steps that stand at the end.
+def _without_rung(key: str) -> str:
+    """Return the key of the step's own body in place of that of what stood in for it."""
+    return re.sub(r"(:g\d+):(?:f\d+|d)$", r"\1", key)
 
-    `later` names for each step those that the graph orders after it, `undoable` those that have an undo.
+
+def audit_undos(lines: Sequence[Line], graph: Graph, undoable: AbstractSet[str]) -> set[str]:
+    """Raise Violation if undos break a promise; return the instances that stand at the end.
+
+    `undoable` are the steps that have an undo.
 
     - Nothing is undone while something stands that the graph orders after it.
     - An undo gets the value that stands, None only if nobody had it, under a key of its own.
     - What was undone never runs again in that generation, nor under its key.
     """
+    later = later_steps(graph)
     standing: dict[str, Line] = {}
     used: set[str] = set()
     undone: set[str] = set()
     for line in lines:
         step = line.step
         if line.act == "do":
-            if line.key in undone:
+            if _without_rung(line.key) in undone:
                 raise Violation(f"{step} ran again under the key {line.key}, which was undone")
             standing[step] = line
-            used |= {standing[producer].key for producer in line.seen if producer in standing}
+            used |= {
+                standing[p].key for p, token in line.seen.items() if p in standing and token not in WORDS
+            }
+            continue
+        if line.act == "forget":
+            standing.pop(step, None)
             continue
         _check_undo(line, standing.get(step), used)
-        if above := later[step] & undoable & standing.keys():
+        if above := [
+            each for each in standing if step_of(each) in undoable and _is_later(graph, later, step, each)
+        ]:
             raise Violation(f"{step} was undone while {', '.join(above)} stands, which comes after it")
         undone.add(line.key.removesuffix(":undo"))
         standing.pop(step, None)
-    return undoable & standing.keys()
+    return {each for each in standing if step_of(each) in undoable}
+
+
+def _is_later(graph: Graph, later: Mapping[str, set[str]], path: str, other: str) -> bool:
+    """Tell whether an instance comes after another: in the same items, and in no earlier round."""
+    step, name = step_of(path), step_of(other)
+    here, there = coordinates(path), coordinates(other)
+    for scope, one, two in zip(scopes_of(graph, step), here, there, strict=False):
+        if scope not in scopes_of(graph, name):
+            break
+        if one != two:
+            return graph.nodes[scope].repeat is not None and int(one[1:]) < int(two[1:])
+    return name in later[step]
+
+
+def scopes_of(graph: Graph, step: str) -> tuple[str, ...]:
+    """Return the fan-out and repeat groups around a step, outermost first, itself included if it is one."""
+    node = graph.nodes[step]
+    return (*node.scope, step) if node.is_scope else node.scope
 
 
 def _check_undo(line: Line, made: Line | None, used: AbstractSet[str]) -> None:
@@ -183,7 +227,7 @@ def _check_undo(line: Line, made: Line | None, used: AbstractSet[str]) -> None:
         raise Violation(f"{step} was undone in generation {line.generation}, and ran in {made.generation}")
     if line.seen not in ({}, {step: made.token}) or line.marks:
         raise Violation(f"the undo of {step} got {line.seen}, but {made.token} stands")
-    if not line.seen and made.key in used:
+    if not line.seen and made.key in used and made.key == _without_rung(made.key):
         raise Violation(f"the undo of {step} got None, but its value had been used")
 
 

@@ -10,7 +10,7 @@ import fcntl
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any
 from unittest.mock import patch
@@ -18,6 +18,7 @@ from unittest.mock import patch
 import anyio.lowlevel
 
 from gflow import (
+    agenda,
     bodies,
     checkpoint,
     compensation,
@@ -29,11 +30,13 @@ from gflow import (
     ownership,
     rollback,
     runner,
+    salvage,
     scheduler,
     session,
     values,
 )
 from gflow.agenda.places import Places
+from gflow.agenda.scopes import Scopes
 from gflow.checkpoint import Place, Unpicklable, keys
 from gflow.errors import JournalMoved, StoreError
 from gflow.state import State
@@ -211,8 +214,8 @@ def undo_ascending() -> Iterator[None]:
     """Steps are taken back in the order in which they completed."""
     original = compensation.entries
 
-    def entries(state: State, steps: Iterable[str]) -> tuple[Any, ...]:
-        return original(state, steps)[::-1]
+    def entries(state: State, steps: Iterable[str], to: str) -> tuple[Any, ...]:
+        return original(state, steps, to)[::-1]
 
     with patch.object(compensation, "entries", entries):
         yield
@@ -223,8 +226,8 @@ def undo_of_completed_only() -> Iterator[None]:
     """What was begun and did not complete is not taken back, though it may have acted."""
     original = compensation.entries
 
-    def entries(state: State, steps: Iterable[str]) -> tuple[Any, ...]:
-        return tuple(entry for entry in original(state, steps) if entry.completed)
+    def entries(state: State, steps: Iterable[str], to: str) -> tuple[Any, ...]:
+        return tuple(entry for entry in original(state, steps, to) if entry.completed)
 
     with patch.object(compensation, "entries", entries):
         yield
@@ -549,4 +552,197 @@ def positions_counted() -> Iterator[None]:
         return [*original(body), str([(each.lineno, each.col_offset) for each in body])]
 
     with patch.object(fingerprint, "_flat", flat):
+        yield
+
+
+# ---------------------------------------------------------------- conditions, items, rounds, rungs, people
+
+
+def _unwritten(kind: type[Any], is_meant: Callable[[Any], bool] = lambda event: True) -> Any:
+    """Return a patch that keeps one kind of event out of the journal."""
+    original = journal.Journal.append
+
+    def append(self: Any, at: float, told: Sequence[Any], *rest: Any) -> int:
+        kept = [event for event in told if not (isinstance(event, kind) and is_meant(event))]
+        return original(self, at, kept, *rest)
+
+    return patch.object(journal.Journal, "append", append)
+
+
+def _forgotten_by_claim(forget: Callable[[Any], None]) -> Any:
+    """Return a patch that lets a claim forget something of every step."""
+    original = State._claimed
+
+    def claimed(self: State, event: Any) -> None:
+        original(self, event)
+        for slot in self.slots.values():
+            forget(slot)
+
+    return patch.object(State, "_claimed", claimed)
+
+
+@mutation
+def condition_not_journaled() -> Iterator[None]:
+    """What a condition has answered is in memory alone; the next process asks it again."""
+    with _unwritten(events.Decided, lambda event: event.question == "when"):
+        yield
+
+
+@mutation
+def list_not_journaled() -> Iterator[None]:
+    """The items of a fan-out are in memory alone; the next process lists them again."""
+    with _unwritten(events.Opened):
+        yield
+
+
+@mutation
+def round_asked_again() -> Iterator[None]:
+    """Whether a round was the last is asked again by the next process."""
+
+    def forget(slot: Any) -> None:
+        slot.until = None
+
+    with _forgotten_by_claim(forget):
+        yield
+
+
+@mutation
+def handled_failure_tried_again() -> Iterator[None]:
+    """A failure that was taken as a value is tried again when the run goes on."""
+
+    def forget(slot: Any) -> None:
+        if slot.status == "failed" and slot.handled:
+            slot.status, slot.handled = "pending", False
+
+    with _forgotten_by_claim(forget):
+        yield
+
+
+@mutation
+def rung_forgotten() -> Iterator[None]:
+    """After a crash a step begins at its first rung again."""
+
+    def forget(slot: Any) -> None:
+        if slot.status == "pending":
+            slot.rung = 0
+
+    with _forgotten_by_claim(forget):
+        yield
+
+
+@mutation
+def abort_beside_a_live_attempt() -> Iterator[None]:
+    """An abort takes steps back while others are at work."""
+    original = agenda.next_events
+
+    def next_events(of: Any, *rest: Any) -> Any:
+        turn = original(of, *rest)
+        over = any(isinstance(event, events.StatusChanged) for event in turn.events)
+        if not of.aborting or over or not of.places.flying:
+            return turn
+        of.abandoned = True
+        more = original(of, [], of.now, *rest[2:])
+        turn.events.extend(more.events)
+        return turn
+
+    with patch.object(scheduler, "next_events", next_events):
+        yield
+
+
+@mutation
+def early_yes_for_every_generation() -> Iterator[None]:
+    """A yes that was given early answers the question of each generation."""
+    with patch.object(State, "_make_void", lambda self, begun_anew: None):
+        yield
+
+
+@mutation
+def answer_for_another_question() -> Iterator[None]:
+    """Whatever is answered is the answer to the question that is open."""
+
+    def hear(self: Any, event: Any) -> str:
+        slot = self.state.slot(event.path)
+        if slot.status == "waiting":
+            self.answer(event)
+        return ""
+
+    with patch.object(agenda.Agenda, "hear", hear):
+        yield
+
+
+@mutation
+def answered_twice() -> Iterator[None]:
+    """An answer is taken although there was one before."""
+
+    def hear(self: Any, event: Any) -> str:
+        self.answer(event)
+        return ""
+
+    with patch.object(agenda.Agenda, "hear", hear):
+        yield
+
+
+@mutation
+def skip_not_propagated() -> Iterator[None]:
+    """Whoever reads a step that was skipped runs all the same."""
+    original = agenda.Agenda._prospect
+
+    def prospect(self: Any, *of: Any) -> Any:
+        fate, salvages, why = original(self, *of)
+        return (None if fate == "skipped" else fate), salvages, why
+
+    with patch.object(agenda.Agenda, "_prospect", prospect):
+        yield
+
+
+@mutation
+def previous_round_leaks() -> Iterator[None]:
+    """Previous reads the first round, whichever came before."""
+    original = values.Values._previous
+
+    def previous(self: Any, param: Any, step: str, at: Any) -> Any:
+        first = tuple("~2" if each.startswith("~") else each for each in at.coordinates)
+        return original(self, param, step, at._replace(coordinates=first))
+
+    with patch.object(values.Values, "_previous", previous):
+        yield
+
+
+@mutation
+def items_beyond_the_limit() -> Iterator[None]:
+    """A fan-out opens as many items as there is room for, whatever its limit is."""
+    original = Scopes._has_place
+
+    def has_place(self: Any, scope: Any, room: Any) -> bool:
+        each = scope.node.each
+        if each is None or each.limit is None:
+            return original(self, scope, room)
+        node, scope.node = scope.node, replace(scope.node, each=replace(each, limit=None))
+        try:
+            return original(self, scope, room)
+        finally:
+            scope.node = node
+
+    with patch.object(Scopes, "_has_place", has_place):
+        yield
+
+
+@mutation
+def teardown_kept() -> Iterator[None]:
+    """What had run on a failure stays, though what failed is tried again."""
+    with patch.object(salvage, "ran_on_failures", lambda graph, state: []):
+        yield
+
+
+@mutation
+def cancelled_by_an_abort_interrupted() -> Iterator[None]:
+    """What an abort has ended counts as interrupted."""
+    original = agenda.Agenda.judge
+
+    def judge(self: Any, outcome: Any) -> None:
+        aborting, self.aborting = self.aborting, self.aborting and not isinstance(outcome, agenda.Ended)
+        original(self, outcome)
+        self.aborting = self.aborting or aborting
+
+    with patch.object(agenda.Agenda, "judge", judge):
         yield

@@ -22,7 +22,8 @@ class Proof:
 
     `check(count)` examines `count` cases, or so many of each kind, returns how many it has examined, and
     raises Violation at the first that breaks the promise. `tiny` is its count under pytest, `short` under
-    `nox -s crash`; `--long` takes ten times as many, unless `most` says that there are no more.
+    `nox -s crash`; `--long` takes ten times as many, unless `most` says that there are no more. `told`
+    returns what else there is to show when all is examined.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Proof:
     short: int
     mutations: tuple[Mutation, ...]
     most: int | None = None
+    told: Callable[[], str] = str
 
     def count(self, level: str) -> int:
         """Return the count at a level: tiny, short or long."""

@@ -1,6 +1,6 @@
 """Write the golden stores: what this version leaves on the disk, which every later one must take up.
 
-    python -m tests.crash.golden.write
+    python -m tests.crash.golden.write [STATUS …]
 
 Run it only when a version is made that writes something else, and keep the stores of the version before.
 """
@@ -10,19 +10,21 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Final
 from unittest.mock import patch
 
 import anyio
 
-from gflow import __version__, runner
+from gflow import __version__, approval, runner
 from gflow.clock import VirtualClock
 from gflow.session import Settings
 from tests.crash.children import Child
-from tests.crash.golden import workflow
+from tests.crash.golden import practice, workflow
 
 HERE: Final = Path(__file__).parent
 STORES: Final = HERE / "stores"
@@ -46,6 +48,20 @@ def roll_back(folder: Path) -> None:
     anyio.run(runner.roll_back, "last", runner.rollback.START, settings(folder))
 
 
+def ask(folder: Path) -> None:
+    anyio.run(runner.start, runner.compile(practice), {}, settings(folder))
+
+
+def reject(folder: Path) -> None:
+    anyio.run(partial(approval.decide, yes=False), "last", "ship", settings(folder))
+    anyio.run(runner.go_on, "last", {}, settings(folder))
+
+
+def abort(folder: Path) -> None:
+    graph = runner.compile(practice)
+    anyio.run(partial(runner.start, approved=["ship"]), graph, {}, settings(folder))
+
+
 Act = Callable[[Path], None]
 
 STATUSES: Final[dict[str, tuple[str, str, tuple[Act, ...]]]] = {
@@ -57,8 +73,14 @@ STATUSES: Final[dict[str, tuple[str, str, tuple[Act, ...]]]] = {
     "rolled_back": ("", "", (start, roll_back)),
     "rolling_back": ("", "die", (start, roll_back)),
     "rollback_incomplete": ("", "fail", (start, roll_back)),
+    "waiting": ("", "", (ask,)),
+    "rejected": ("", "", (ask, reject)),
+    "aborted": ("abort", "", (abort,)),
 }
-"""What the gate does, what the undo does, and what is called, for a run to end with each status."""
+"""What the gate does, what the undo does, and what is called, for a run to end with each status.
+
+An aborted one is rolled back.
+"""
 
 
 def write(status: str) -> None:
@@ -77,11 +99,11 @@ def _act(act: Act, folder: Path, gate: str, undo: str) -> None:
     os.environ.update(
         GFLOW_KEY=(HERE / "key").read_text(), GOLDEN_BY=__version__, GOLDEN_GATE=gate, GOLDEN_UNDO=undo
     )
-    with patch("socket.gethostname", lambda: "golden"):
+    with patch("socket.gethostname", lambda: "golden"), patch("getpass.getuser", lambda: "writer"):
         act(folder)
 
 
 if __name__ == "__main__":
-    for each in STATUSES:
+    for each in sys.argv[1:] or STATUSES:
         write(each)
         print(f"wrote {STORES / each}")
