@@ -268,6 +268,9 @@ def _with_scopes(state: State, exceptions: Mapping[str, BaseException]) -> Mappi
 
 def progress(state: State, known: Medians, now: float, *, ended: bool = False) -> Progress:
     """Return how many of the counted steps are done, which run or wait, and when the rest should be."""
+    if state.status == "completed":  # nothing is left to be looked for
+        total = len(counted(state.outline))
+        return Progress(total, total)
     tally = Tally.of(state)
     left = None if ended else eta(state, known, now)
     until = None if left is None else utc(now + left)
