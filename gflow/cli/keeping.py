@@ -11,6 +11,7 @@ import sqlite3
 import stat
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -164,10 +165,10 @@ def _state_checks(state: Path) -> Iterator[tuple[bool, str, str]]:
         yield True, "key", "readable by you alone"
         store = SqliteStore.existing(state)
         if store is not None:
-            yield _database(state, store)
-            yield from _orphans(state, store)
-            yield _rubbish(state, store)
-            store.close()
+            with closing(store):
+                yield _database(state, store)
+                yield from _orphans(state, store)
+                yield _rubbish(state, store)
     except GflowError as error:
         yield False, "store", str(error).replace("\n", " ·")
 
