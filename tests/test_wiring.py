@@ -37,8 +37,6 @@ from gflow.model import (
 from gflow.wiring import checkers
 from gflow.wiring.checkers import Checker
 
-pytestmark = pytest.mark.xdist_group("wiring")  # the checkers start once
-
 FLOWS = Path(__file__).parent / "wiring"
 THEMES = sorted(path.stem for path in FLOWS.glob("*.py"))
 CHECKERS: Sequence[Checker] = ("mypy", "pyright")
