@@ -528,7 +528,8 @@ def test_resume_kills(isolation: str, project: Project) -> None:
     code, out, err = project.run("resume", "last", "--json", ORPHANS="kill", ISOLATION=isolation)
     assert code == 0, err
     assert json.loads(out)["steps"]["ship"]["attempts"] == 2
-    assert f"is still worked on by process {orphan.pid} (`" in err
+    if isolation == "thread":  # an isolated body sees that its gflow is gone, and may end its command first
+        assert f"is still worked on by process {orphan.pid} (`" in err
     assert not processes.runs(orphan)
 
 
