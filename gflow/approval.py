@@ -147,8 +147,12 @@ def _asking(state: State, run: str, path: str) -> None:
     step = next((step for step in state.outline if step.name == name), None)
     if step is None or not step.asks:
         asking = [each.name for each in state.outline if each.asks]
-        near = did_you_mean(name, asking) or (f"steps that ask: {', '.join(asking)}" if asking else "")
-        raise UsageError(f"no step `{path}` of run {run} asks anything", near)
+        known = (
+            f"steps that ask: {', '.join(asking)}"
+            if asking
+            else "a step asks by a parameter of type Approval"
+        )
+        raise UsageError(f"no step `{path}` of run {run} asks anything", did_you_mean(name, asking) or known)
     waiting = [p for p, slot in state.slots.items() if slot.status == "waiting" and step_of(p) == name]
     if path == name and waiting and waiting != [name]:
         raise UsageError(

@@ -51,21 +51,6 @@ sys.exit(cli.main(sys.argv[1:]))
 """
 
 
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project and a home of its own."""
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    for name in ("XDG_CONFIG_HOME", "GFLOW_STORE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("GFLOW_DURABILITY", "process")
-    project = tmp_path / "project"
-    project.mkdir()
-    (project / "pyproject.toml").touch()
-    monkeypatch.chdir(project)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    return project
-
-
 def write(text: str) -> None:
     Path("laddered.py").write_text(HEAD + text)
     sys.modules.pop("laddered", None)

@@ -258,9 +258,10 @@ def test_command_gets_the_environment_as_it_is(tmp_path: Path) -> None:
     }  # of readline, below Python; and of Python in the C locale
 
 
-def test_command_need_not_read() -> None:
-    """A command that does not read its standard input is none the worse for it."""
-    Command("true")(NOTICE)
+def test_command_need_not_read(tmp_path: Path) -> None:
+    """A command that does not read its standard input does its work all the same."""
+    Command("touch", str(tmp_path / "told"))(NOTICE)
+    assert (tmp_path / "told").exists()
 
 
 def test_command_that_fails() -> None:

@@ -369,6 +369,7 @@ def test_a_closed_stream() -> None:
     story = Story().begin(page.listener)
     stream.close()
     page.conclude(story.after(0.0, StatusChanged("completed")).snapshot())
+    assert not page._thread.is_alive()
 
 
 # ---------------------------------------------------------------- what goes on
